@@ -1,0 +1,20 @@
+"""Logging of what went wrong inside telemetry: to the application's log, once for each thing."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+logger = logging.getLogger("floe_telemetry")
+
+_seen: set[str] = set()
+_lock = threading.Lock()
+
+
+def warn_once(key: str, message: str, *arguments: object) -> None:
+    """Logs a warning the first time that the key is seen. Never raises."""
+    with _lock:
+        if key in _seen:
+            return
+        _seen.add(key)
+    logger.warning(message, *arguments)

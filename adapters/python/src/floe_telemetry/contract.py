@@ -1,0 +1,240 @@
+"""The records of the WIT contract (`wit/`), with the same names, as Python types.
+
+A record's fields have the WIT names. A value that the contract carries as JSON text is a plain Python value
+here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+Scalar = str | bool | int | float
+AttributeValue = Scalar | list[str] | list[bool] | list[int] | list[float]
+Attributes = Mapping[str, AttributeValue]
+
+CONTRACT_VERSION = "0.1.0"
+
+
+class Severity(StrEnum):
+    """How bad a diagnostic is."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+class Protocol(StrEnum):
+    """OTLP transport."""
+
+    GRPC = "grpc"
+    HTTP_PROTOBUF = "http-protobuf"
+
+
+class InstrumentKind(StrEnum):
+    """Kind of an instrument."""
+
+    COUNTER = "counter"
+    HISTOGRAM = "histogram"
+
+
+class SpanKind(StrEnum):
+    """OpenTelemetry's span kind."""
+
+    INTERNAL = "internal"
+    SERVER = "server"
+    CLIENT = "client"
+    PRODUCER = "producer"
+    CONSUMER = "consumer"
+
+
+class ParentMode(StrEnum):
+    """What the parent means for a span's sampling."""
+
+    FOLLOW = "follow"
+    IGNORE = "ignore"
+
+
+class OperationKind(StrEnum):
+    """What kind of work an operation is."""
+
+    PIPELINE_RUN = "pipeline-run"
+    COMPILE = "compile"
+    COMPILE_STAGE = "compile-stage"
+    DBT_INVOCATION = "dbt-invocation"
+    DBT_NODE = "dbt-node"
+    DAGSTER_RUN = "dagster-run"
+    ASSET_MATERIALIZATION = "asset-materialization"
+    COMMAND = "command"
+    CUSTOM = "custom"
+
+
+class Outcome(StrEnum):
+    """How an operation ended."""
+
+    SUCCESS = "success"
+    WARNING = "warning"
+    FAILURE = "failure"
+    ERROR = "error"
+    SKIPPED = "skipped"
+    CANCELLED = "cancelled"
+
+
+class Status(StrEnum):
+    """OpenTelemetry's span status."""
+
+    UNSET = "unset"
+    OK = "ok"
+    ERROR = "error"
+
+
+class Info(NamedTuple):
+    """Identity of a component."""
+
+    name: str
+    version: str
+    contract: str
+
+
+class Diagnostic(NamedTuple):
+    """One finding about an input: what is wrong, where, and what to do."""
+
+    code: str
+    severity: Severity
+    path: str
+    line: int
+    column: int
+    message: str
+    help: str
+
+    def render(self, source: str) -> str:
+        """The diagnostic as text for people, in the way of a compiler."""
+        at = f"{source}:{self.line}:{self.column}" if self.line else source
+        place = f"{at} ({self.path})" if self.path else at
+        return f"{self.severity}[{self.code}]: {self.message}\n  --> {place}\n  help: {self.help}"
+
+
+class Variable(NamedTuple):
+    """A variable of the process environment."""
+
+    name: str
+    value: str
+
+
+class Exporter(NamedTuple):
+    """Where telemetry goes: an OTLP Collector."""
+
+    endpoint: str
+    protocol: Protocol
+    timeout: int
+
+
+class Batch(NamedTuple):
+    """Batching of spans and log records."""
+
+    queue: int
+    size: int
+    delay: int
+
+
+class Logging(NamedTuple):
+    """What is logged and how."""
+
+    level: str
+    json: bool
+
+
+class Rule(NamedTuple):
+    """A numbered attribute set."""
+
+    attributes: dict[str, AttributeValue]
+
+
+class Instrument(NamedTuple):
+    """One instrument that operations record on."""
+
+    name: str
+    kind: InstrumentKind
+    unit: str
+    description: str
+    boundaries: list[float]
+
+
+class Plan(NamedTuple):
+    """What a host sets up."""
+
+    enabled: bool
+    environment: str
+    resource: dict[str, AttributeValue]
+    rules: list[Rule]
+    dependencies: list[str]
+    exporter: Exporter
+    batch: Batch
+    interval: int
+    shutdown: int
+    logging: Logging
+    instruments: list[Instrument]
+    warnings: list[Diagnostic]
+
+
+class Extraction(NamedTuple):
+    """What came in with headers. A `span` of 0 means that there is nothing to continue."""
+
+    high: int
+    low: int
+    span: int
+    flags: int
+    tracestate: str
+    baggage: str
+    problems: list[Diagnostic]
+
+
+class Headers(NamedTuple):
+    """Header values to set. A host sets no header for an empty one."""
+
+    traceparent: str
+    tracestate: str
+    baggage: str
+
+
+class SamplingIntent(NamedTuple):
+    """How to decide every span of one (scope, name, kind, dependencies)."""
+
+    threshold: int
+    parent: ParentMode
+    rule: int
+
+
+class Beginning(NamedTuple):
+    """How an operation's span starts."""
+
+    name: str
+    kind: SpanKind
+    attributes: dict[str, AttributeValue]
+
+
+class ExceptionInfo(NamedTuple):
+    """An exception as OpenTelemetry's `exception.*` attributes describe it."""
+
+    type: str
+    message: str
+    stacktrace: str
+
+
+class Measurement(NamedTuple):
+    """One value to record on an instrument of the plan."""
+
+    instrument: str
+    value: float
+    attributes: dict[str, AttributeValue]
+
+
+class Ending(NamedTuple):
+    """How an operation's span ends."""
+
+    outcome: Outcome
+    status: Status
+    description: str
+    attributes: dict[str, AttributeValue]
+    exception: ExceptionInfo | None
+    measurements: list[Measurement]

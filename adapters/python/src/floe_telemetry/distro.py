@@ -1,0 +1,24 @@
+"""`opentelemetry-instrument` with the manifest that FLOE_TELEMETRY_MANIFEST names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from opentelemetry.instrumentation.distro import BaseDistro
+
+from floe_telemetry.provider import init
+
+
+class FloeDistro(BaseDistro):  # type: ignore[misc]
+    """Leaves the environment as it is: the manifest says what is wanted."""
+
+    def _configure(self, **kwargs: Any) -> None:
+        """Does nothing on purpose."""
+
+
+class FloeConfigurator:
+    """Sets the SDK up by the manifest."""
+
+    def configure(self, **kwargs: Any) -> None:
+        """Called by `opentelemetry-instrument` before the application starts."""
+        init()

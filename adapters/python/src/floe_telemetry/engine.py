@@ -1,0 +1,350 @@
+"""Loads a policy component and calls it, under limits.
+
+A component runs with 64 MiB of memory, a second of time a call and no access to anything. Every thread has an
+instance of its own, because wasmtime aborts the process when a store is used from two.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import re
+import stat
+import struct
+import sys
+import threading
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import wasmtime
+import wasmtime.component as wasm
+from wasmtime import _ffi as ffi
+
+from floe_telemetry import values
+from floe_telemetry.contract import CONTRACT_VERSION
+
+MEMORY_LIMIT: Final = 64 * 1024 * 1024
+CALL_SECONDS: Final = 1.0
+_TICK_SECONDS: Final = 0.1
+_KEPT_ARTIFACTS: Final = 8
+_DIGEST_SIZE: Final = 32
+
+FUNCTIONS: Final = {
+    "describe": ("describe",),
+    "configuration": ("variables", "configure"),
+    "propagation": ("extract", "inject", "child-baggage"),
+    "sampling": ("intent",),
+    "operations": ("begin", "end"),
+    "errors": ("classify", "redact"),
+}
+"""What the world `policy` exports."""
+
+
+class ComponentError(Exception):
+    """A policy component that cannot be used. The code is stable; help says what to do."""
+
+    def __init__(self, code: str, message: str, help: str) -> None:
+        super().__init__(f"error[{code}]: {message}\n  help: {help}")
+        self.code = code
+        self.message = message
+        self.help = help
+
+
+def component_path() -> Path:
+    """The component of this process: `FLOE_TELEMETRY_COMPONENT` if it is set, else the one that the wheel
+    carries.
+    """
+    chosen = os.environ.get("FLOE_TELEMETRY_COMPONENT")
+    return Path(chosen) if chosen else Path(__file__).with_name("floe_policy.wasm")
+
+
+class _UntilExit:
+    """A wasmtime object that an ending interpreter leaves to the system: wasmtime's modules may be gone
+    before it.
+    """
+
+    def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        if not is_finalizing():
+            super().__del__()  # type: ignore[misc]
+
+
+class _Engine(_UntilExit, wasmtime.Engine):
+    pass
+
+
+class _Store(_UntilExit, wasmtime.Store):
+    pass
+
+
+class _Compiled(_UntilExit, wasm.Component):
+    pass
+
+
+class Component:
+    """A compiled policy component. Instances of any number of threads share it."""
+
+    def __init__(self, wasm_bytes: bytes, source: str) -> None:
+        _check_header(wasm_bytes, source)
+        self.digest: Final = hashlib.sha256(wasm_bytes).hexdigest()
+        configuration = wasmtime.Config()
+        configuration.epoch_interruption = True
+        self._engine: Final = _Engine(configuration)
+        self._compiled: Final = _compiled(self._engine, wasm_bytes, self.digest, source)
+        types = self._compiled.type
+        self.interfaces: Final = _interfaces(types.exports(self._engine), source)
+        for interface, exported in self.interfaces.items():
+            index = self._compiled.get_export_index(exported)
+            for name in FUNCTIONS[interface]:
+                if not self._compiled.get_export_index(name, index):
+                    raise _not_a_policy(f"{source} does not export {exported}.{name}")
+        self._needs_wasi: Final = _needs_wasi(types.imports(self._engine), self._engine, source)
+        self._ticker: threading.Thread | None = None
+        os.register_at_fork(after_in_child=self._forget_ticker)
+
+    @classmethod
+    def load(cls, path: Path | None = None) -> Component:
+        """Reads and compiles a component, or takes the compiled artifact from the cache."""
+        path = path or component_path()
+        try:
+            wasm_bytes = path.read_bytes()
+        except OSError as error:
+            raise ComponentError(
+                "FLOE-C001",
+                f"the policy component {path} cannot be read: {error.strerror or error}",
+                "install the floe-telemetry wheel, which carries one, or name a file in FLOE_TELEMETRY_COMPONENT",
+            ) from error
+        return cls(wasm_bytes, str(path))
+
+    def instantiate(self) -> Instance:
+        """A new instance, for the calling thread only."""
+        self._tick()
+        return Instance(self._engine, self._compiled, self.interfaces, self._needs_wasi)
+
+    def _tick(self) -> None:
+        """Moves the clock by which calls are interrupted; started by the first instance."""
+        if self._ticker is None:
+            self._ticker = threading.Thread(target=self._ticks, name="floe-telemetry-epoch", daemon=True)
+            self._ticker.start()
+
+    def _ticks(self) -> None:
+        while True:
+            time.sleep(_TICK_SECONDS)
+            self._engine.increment_epoch()
+
+    def _forget_ticker(self) -> None:
+        """A forked child has none of its parent's threads."""
+        self._ticker = None
+
+
+class Instance:
+    """One instance in a store of its own. Use it from one thread only, and throw it away when a call failed."""
+
+    def __init__(
+        self, engine: wasmtime.Engine, component: wasm.Component, interfaces: dict[str, str], needs_wasi: bool
+    ) -> None:
+        self._store: Final = _Store(engine)
+        self._store.set_limits(memory_size=MEMORY_LIMIT)
+        linker = wasm.Linker(engine)
+        if needs_wasi:
+            linker.add_wasip2()
+            self._store.set_wasi(wasmtime.WasiConfig())  # no files, variables, arguments or streams
+        self._functions: Final[dict[str, tuple[wasm.Func, list[values.Writer]]]] = {}
+        try:
+            self._store.set_epoch_deadline(_ticks_of(CALL_SECONDS))
+            self._instance: Final = linker.instantiate(self._store, component)
+        except wasmtime.WasmtimeError as error:
+            raise _failed("instantiation", error) from error
+        self._result: Final = ffi.wasmtime_component_val_t()
+        self._interfaces: Final = interfaces
+
+    def call(self, function: str, *arguments: Any, seconds: float = CALL_SECONDS) -> Any:
+        """Calls `interface.function`. Whatever goes wrong is a `ComponentError` with the code FLOE-C006."""
+        func, writers = self._functions.get(function) or self._look_up(function)
+        try:
+            # The callee copies what it is given, so that the block has to live for the call only.
+            block = values.Block(writers, arguments).fixed()
+            self._store.set_epoch_deadline(_ticks_of(seconds))
+            failure = ffi.wasmtime_component_func_call(
+                ctypes.byref(func._func),
+                self._store._context(),
+                ctypes.cast(block, ctypes.POINTER(ffi.wasmtime_component_val_t)),
+                len(writers),
+                ctypes.byref(self._result),
+                1,
+            )
+            if failure:
+                raise wasmtime.WasmtimeError._from_ptr(failure)
+            try:
+                return values.read(
+                    ctypes.string_at(ctypes.addressof(self._result), ctypes.sizeof(self._result))
+                )
+            finally:
+                ffi.wasmtime_component_val_delete(ctypes.byref(self._result))
+        except (
+            wasmtime.WasmtimeError,
+            TypeError,
+            ValueError,
+            LookupError,
+            AttributeError,
+            struct.error,
+        ) as error:
+            raise _failed(function, error) from error
+
+    def _look_up(self, function: str) -> tuple[wasm.Func, list[values.Writer]]:
+        interface, _, name = function.partition(".")
+        index = self._instance.get_export_index(self._store, self._interfaces[interface])
+        of_function = index and self._instance.get_export_index(self._store, name, index)
+        func = of_function and self._instance.get_func(self._store, of_function)
+        if not func:
+            raise _not_a_policy(f"it does not export {self._interfaces[interface]}.{name}")
+        try:
+            writers = [values.writer(parameter) for _, parameter in func.type(self._store).params]
+        except KeyError as error:
+            raise _not_a_policy(f"{self._interfaces[interface]}.{name} has another signature") from error
+        self._functions[function] = func, writers
+        return func, writers
+
+
+def _ticks_of(seconds: float) -> int:
+    return int(seconds / _TICK_SECONDS) + 1
+
+
+def _failed(what: str, error: Exception) -> ComponentError:
+    reason = str(error).strip().splitlines()
+    return ComponentError(
+        "FLOE-C006",
+        f"the policy component failed in {what}: {reason[-1].strip() if reason else type(error).__name__}",
+        "report it to the component's author; the pipeline goes on without this decision",
+    )
+
+
+def _not_a_policy(reason: str) -> ComponentError:
+    return ComponentError(
+        "FLOE-C004",
+        f"the component is not of the world floe:telemetry/policy: {reason}",
+        "build it against wit/ of this version, world `policy`",
+    )
+
+
+def _check_header(wasm_bytes: bytes, source: str) -> None:
+    if wasm_bytes[:4] != b"\0asm" or len(wasm_bytes) < 8:
+        raise ComponentError("FLOE-C002", f"{source} is not WebAssembly", "name a .wasm component")
+    if wasm_bytes[4:8] == b"\x01\0\0\0":
+        raise ComponentError(
+            "FLOE-C003",
+            f"{source} is a core WebAssembly module, not a component",
+            "link it as a component, for example with wasm-component-ld or `wasm-tools component new`",
+        )
+
+
+def _interfaces(exports: dict[str, Any], source: str) -> dict[str, str]:
+    """Interface names to the names that they are exported by."""
+    found: dict[str, tuple[str, str]] = {}
+    for exported in exports:
+        match = re.fullmatch(r"floe:telemetry/([a-z-]+)@(\d+\.\d+\.\d+[0-9A-Za-z.+-]*)", exported)
+        if match:
+            found[match[1]] = (exported, match[2])
+    missing = [interface for interface in FUNCTIONS if interface not in found]
+    if missing:
+        raise _not_a_policy(f"{source} does not export floe:telemetry/{missing[0]}@{CONTRACT_VERSION}")
+    for interface in FUNCTIONS:
+        check_contract(found[interface][1])
+    return {interface: found[interface][0] for interface in FUNCTIONS}
+
+
+def check_contract(version: str) -> None:
+    """Refuses another contract than ours: before 1.0 a minor version may change anything."""
+    if version.split(".")[:2] != CONTRACT_VERSION.split(".")[:2]:
+        raise ComponentError(
+            "FLOE-C005",
+            f"the component is built against contract version {version}; this host has {CONTRACT_VERSION}",
+            "rebuild the component against this host's wit/, or install the host of the component's version",
+        )
+
+
+def _needs_wasi(imports: dict[str, Any], engine: wasmtime.Engine, source: str) -> bool:
+    """Whether WASI has to be linked. Anything else that a host would have to provide is refused."""
+    needed = {name for name, imported in imports.items() if not _is_types_only(imported.ty, engine)}
+    foreign = sorted(name for name in needed if not name.startswith("wasi:"))
+    if foreign:
+        raise _not_a_policy(f"{source} imports {foreign[0]}, and a policy gets nothing but an empty WASI")
+    return bool(needed)
+
+
+def _is_types_only(imported: Any, engine: wasmtime.Engine) -> bool:
+    """An interface of nothing but types, such as floe:telemetry/types, needs nothing from a host."""
+    return isinstance(imported, wasm.ComponentInstanceType) and all(
+        isinstance(item.ty, wasm.ValType) for item in imported.exports(engine).values()
+    )
+
+
+# The cache of compiled artifacts. Compiling takes a second, loading an artifact takes milliseconds.
+
+
+def _compiled(engine: wasmtime.Engine, wasm_bytes: bytes, digest: str, source: str) -> wasm.Component:
+    directory = _cache_directory()
+    entry = directory and directory / f"{digest[:32]}-wasmtime{version('wasmtime')}-epochs"
+    if entry:
+        cached = _load_artifact(engine, entry)
+        if cached:
+            return cached
+    try:
+        compiled = _Compiled(engine, wasm_bytes)
+    except wasmtime.WasmtimeError as error:
+        raise ComponentError(
+            "FLOE-C002",
+            f"{source} is not valid WebAssembly: {str(error).strip().splitlines()[-1].strip()}",
+            "the file may be cut short: copy or build it again",
+        ) from error
+    if entry:
+        _store_artifact(entry, bytes(compiled.serialize()))
+    return compiled
+
+
+def _cache_directory() -> Path | None:
+    """The cache, if nobody but this user can write to it: an artifact is machine code."""
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    directory = Path(os.environ.get("FLOE_CACHE") or os.path.join(home, "floe-telemetry")) / "compiled"
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, exist_ok=True)
+        return directory if _is_ours(os.stat(directory)) else None
+    except OSError:
+        return None
+
+
+def _is_ours(status: os.stat_result) -> bool:
+    return status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def _load_artifact(engine: wasmtime.Engine, entry: Path) -> wasm.Component | None:
+    try:
+        with entry.open("rb") as file:
+            if not _is_ours(os.fstat(file.fileno())):
+                return None
+            stored = file.read()
+        artifact, digest = stored[:-_DIGEST_SIZE], stored[-_DIGEST_SIZE:]
+        # wasmtime trusts what it deserializes, so that a damaged file would run as damaged code.
+        if hashlib.sha256(artifact).digest() != digest:
+            return None
+        return _Compiled.deserialize(engine, artifact)
+    except (OSError, wasmtime.WasmtimeError):
+        return None
+
+
+def _store_artifact(entry: Path, artifact: bytes) -> None:
+    """Writes aside and renames, so that a reader never sees half an artifact. The oldest artifacts make room."""
+    partial = entry.with_name(f".{entry.name}.{os.getpid()}.{threading.get_ident()}")
+    try:
+        partial.write_bytes(artifact + hashlib.sha256(artifact).digest())
+        partial.chmod(0o600)
+        os.replace(partial, entry)
+        artifacts = sorted(entry.parent.glob("*-wasmtime*"), key=lambda path: path.stat().st_mtime)
+        for old in artifacts[:-_KEPT_ARTIFACTS]:
+            old.unlink(missing_ok=True)
+    except OSError:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,226 @@
+"""Operations: floe's units of work, as spans and measurements."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.trace import Span, StatusCode
+
+from floe_telemetry._once import warn_once
+from floe_telemetry.contract import Beginning, Ending, ExceptionInfo, OperationKind, Outcome, SpanKind, Status
+from floe_telemetry.propagator import baggage_text, with_baggage
+
+if TYPE_CHECKING:
+    from floe_telemetry.provider import TelemetryProvider
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_STATUS: Final = {Status.UNSET: StatusCode.UNSET, Status.OK: StatusCode.OK, Status.ERROR: StatusCode.ERROR}
+_NANOSECONDS: Final = 1_000_000_000
+
+
+class Operation:
+    """One unit of work. Use it as a context manager, as a decorator, or by `begin` and `end`.
+
+    It never raises by itself: where the policy fails, that is logged once and the span goes on without its
+    decision. An exception of the work is recorded, redacted, and raised again.
+    """
+
+    def __init__(
+        self, provider: TelemetryProvider, kind: OperationKind, name: str, facts: dict[str, object]
+    ) -> None:
+        self._provider: Final = provider
+        self._kind: Final = kind
+        self._name: Final = name
+        self._facts: Final = dict(facts)
+        self._status: str | None = None
+        self._started = 0
+        self._clock = 0.0
+        self._ended = False
+        self._token: Any = None
+        self.span: Span = trace.INVALID_SPAN
+        self.context: Context = Context()
+        """The context of the operation's children: its span, and baggage with floe's members."""
+
+    def begin(self, *, start_time: int | None = None, parent: Context | None = None) -> Operation:
+        """Starts the span, by default now and under the current context. Times are nanoseconds since 1970."""
+        context = otel_context.get_current() if parent is None else parent
+        self._clock = time.perf_counter()
+        self._started = start_time or time.time_ns()
+        sdk, policy = self._provider.sdk, self._provider.policy
+        if sdk is None or policy is None:
+            self.span, self.context = trace.get_current_span(context), context
+            return self
+        try:
+            beginning = policy.begin(self._kind, self._name, self._facts)
+            context = with_baggage(policy.child_baggage(baggage_text(context)), context)
+        except Exception as error:
+            warn_once("begin", "%s; operations have plain names", error)
+            beginning = Beginning(f"{self._kind} {self._name}", SpanKind.INTERNAL, {})
+        self.span = sdk.tracer.start_span(
+            beginning.name,
+            context,
+            trace.SpanKind[beginning.kind.name],
+            beginning.attributes,
+            start_time=self._started,
+            record_exception=False,
+            set_status_on_exception=False,
+        )
+        self.context = trace.set_span_in_context(self.span, context)
+        return self
+
+    def attach(self) -> None:
+        """Makes the operation's context the current one of this thread."""
+        self._token = otel_context.attach(self.context)
+
+    def detach(self) -> None:
+        """Ends what `attach` began. In another thread or task than that one it does nothing."""
+        token, self._token = self._token, None
+        if token is not None and otel_context.get_current() is self.context:
+            otel_context.detach(token)
+
+    def add(self, **facts: object) -> None:
+        """Adds facts that were learnt since the start."""
+        self._facts.update(facts)
+
+    def end(
+        self,
+        status: str | None = None,
+        *,
+        error: BaseException | ExceptionInfo | None = None,
+        end_time: int | None = None,
+        **facts: object,
+    ) -> Outcome | None:
+        """Ends the span and records measurements; a second call does nothing.
+
+        `status` is the tool's own word for how it ended, by default `success`, or what the error means.
+        """
+        if self._ended:
+            return None
+        self._ended = True
+        sdk, policy = self._provider.sdk, self._provider.policy
+        if sdk is None or policy is None:
+            return None
+        self._facts.update(facts)
+        now = time.time_ns() if end_time is None else end_time
+        # The wall clock may be set back while the work runs; it is right only where both times were given.
+        elapsed = (now - self._started) / _NANOSECONDS if end_time else time.perf_counter() - self._clock
+        word = status or self._status or _word(error)
+        exception = exception_info(error) if isinstance(error, BaseException) else error
+        try:
+            ending = policy.end(self._kind, self._name, word, max(0.0, elapsed), self._facts, exception)
+        except Exception as failure:
+            warn_once("end", "%s; operations end without outcome", failure)
+            ending = _plain_ending(word, exception)
+        self._finish(ending, now)
+        sdk.record(ending.measurements, self.context)
+        return ending.outcome
+
+    def _finish(self, ending: Ending, now: int) -> None:
+        if self.span.is_recording():
+            self.span.set_attributes(ending.attributes)
+            if ending.exception:
+                self.span.add_event(
+                    "exception",
+                    {
+                        name: text
+                        for name, text in (
+                            ("exception.type", ending.exception.type),
+                            ("exception.message", ending.exception.message),
+                            ("exception.stacktrace", ending.exception.stacktrace),
+                        )
+                        if text
+                    },
+                    now,
+                )
+            if ending.status is not Status.UNSET:
+                self.span.set_status(_STATUS[ending.status], ending.description or None)
+        self.span.end(now)
+
+    def set_status(self, status: str) -> None:
+        """The tool's own word for how the operation ends, where no exception says it."""
+        self._status = status
+
+    def __enter__(self) -> Operation:
+        self.begin()
+        self.attach()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.detach()
+        self.end(error=error)
+
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        """Makes each call of a function, or of a coroutine function, an operation."""
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def run_async(*args: P.args, **kwargs: P.kwargs) -> Any:
+                with Operation(self._provider, self._kind, self._name, self._facts):
+                    return await function(*args, **kwargs)
+
+            return cast("Callable[P, R]", run_async)
+
+        @functools.wraps(function)
+        def run(*args: P.args, **kwargs: P.kwargs) -> R:
+            with Operation(self._provider, self._kind, self._name, self._facts):
+                return function(*args, **kwargs)
+
+        return run
+
+
+def exception_info(error: BaseException) -> ExceptionInfo:
+    """The exception as OpenTelemetry describes it: qualified class name, message, stack trace."""
+    return ExceptionInfo(
+        type_name(type(error)),
+        _message(error),
+        "".join(traceback.format_exception(type(error), error, error.__traceback__)),
+    )
+
+
+def type_name(kind: type[BaseException]) -> str:
+    """The class name, qualified unless it is a built-in one."""
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # whose __str__ is broken
+        return ""
+
+
+def _word(error: BaseException | ExceptionInfo | None) -> str:
+    if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
+        return "success"
+    if isinstance(error, (KeyboardInterrupt, GeneratorExit)):
+        return "cancelled"
+    # Looked up, not imported: asyncio is a slow import, and who never imported it was not cancelled by it.
+    asyncio = sys.modules.get("asyncio")
+    return "cancelled" if asyncio and isinstance(error, asyncio.CancelledError) else "error"
+
+
+def _plain_ending(word: str, exception: ExceptionInfo | None) -> Ending:
+    """How an operation ends where the policy cannot say: with no text that it did not redact."""
+    failed = word not in ("success", "cancelled", "skipped", "pass", "warn")
+    return Ending(
+        Outcome.ERROR if failed else Outcome.SUCCESS,
+        Status.ERROR if failed else Status.UNSET,
+        exception.type if exception else "",
+        {},
+        None,
+        [],
+    )

@@ -1,0 +1,197 @@
+"""TelemetryProvider: a process's telemetry, from its manifest to its end."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry import context as otel_context
+from opentelemetry import propagate
+from opentelemetry.context import Context
+
+from floe_telemetry._once import logger, warn_once
+from floe_telemetry.contract import OperationKind, Plan, Variable
+from floe_telemetry.manifest import ManifestError, manifest_path, read_manifest
+from floe_telemetry.operation import Operation
+from floe_telemetry.propagator import FloePropagator, environ_carrier, environ_context
+
+if TYPE_CHECKING:
+    from floe_telemetry.policy import Policy
+    from floe_telemetry.sdk import Counts, Sdk
+
+_installed: TelemetryProvider | None = None
+_installing = threading.RLock()
+
+
+class TelemetryProvider:
+    """The telemetry of a process.
+
+    Without a configuration, or with one that says so, it is a no-op that still propagates context: no SDK is
+    loaded, and no component before the first header. No method but `from_manifest` raises.
+    """
+
+    def __init__(
+        self, policy: Policy | None = None, plan: Plan | None = None, sdk: Sdk | None = None
+    ) -> None:
+        self.policy: Final = policy
+        self.plan: Final = plan
+        self.sdk: Final = sdk
+        self.propagator: Final = FloePropagator(policy)
+        self.context: Final = environ_context(self.propagator)
+        """The context that this process was started with, by TRACEPARENT in its environment."""
+        self._attached: object | None = None
+
+    @classmethod
+    def from_manifest(
+        cls, path: str | os.PathLike[str] | None = None, *, environ: Mapping[str, str] | None = None
+    ) -> TelemetryProvider:
+        """Sets telemetry up as a manifest says; by default the one that `FLOE_TELEMETRY_MANIFEST` names.
+
+        Raises `ManifestError` with all that is wrong with the manifest, `ComponentError` for a policy
+        component that cannot be used, and `MissingExtraError` for a transport that is not installed.
+        """
+        policy, plan, source = read_plan(path, environ)
+        for warning in plan.warnings:
+            warn_once(f"{source} {warning.path}", "%s", warning.render(source))
+        if not plan.enabled:
+            return cls(policy, plan)
+        from floe_telemetry.sdk import Sdk
+
+        return cls(policy, plan, Sdk(policy, plan))
+
+    @property
+    def enabled(self) -> bool:
+        """Whether telemetry is sent."""
+        return self.sdk is not None
+
+    def install(self) -> TelemetryProvider:
+        """Makes this provider the process's own: OpenTelemetry's global providers and propagator, the current
+        context, the standard library's logging, and the end of the process. The first provider that is
+        installed stays.
+        """
+        global _installed
+        with _installing:
+            if _installed is not None:
+                if _installed is not self:
+                    logger.warning("telemetry is set up already; the second provider is not installed")
+                return _installed
+            _installed = self
+        propagate.set_global_textmap(self.propagator)
+        if self.context:
+            self._attached = otel_context.attach(self.context)
+        if self.sdk and self.plan:
+            from opentelemetry import _logs, metrics, trace
+
+            from floe_telemetry import logs
+
+            trace.set_tracer_provider(self.sdk.tracer_provider)
+            metrics.set_meter_provider(self.sdk.meter_provider)
+            _logs.set_logger_provider(self.sdk.logger_provider)
+            logs.install(self.sdk.logger_provider, self.plan)
+            _at_exit(self.shutdown)
+        return self
+
+    def operation(self, kind: OperationKind, name: str, **facts: object) -> Operation:
+        """A unit of work: a context manager and a decorator. Facts are what is known about it at the start."""
+        return Operation(self, kind, name, facts)
+
+    def environ(self, context: Context | None = None) -> dict[str, str]:
+        """TRACEPARENT, TRACESTATE and BAGGAGE for the environment of a child process."""
+        return environ_carrier(self.propagator, context)
+
+    def counts(self) -> dict[str, Counts]:
+        """What was produced, delivered, dropped and waits, by signal."""
+        return self.sdk.counts() if self.sdk else {}
+
+    def force_flush(self, timeout: float | None = None) -> bool:
+        """Sends what waits, for at most this many seconds. True if and only if all of it was delivered."""
+        return self.sdk.flush(self._seconds(timeout)) if self.sdk else True
+
+    def shutdown(self, timeout: float | None = None) -> None:
+        """Sends what waits and ends, in at most this many seconds, whatever the Collector does; by default
+        the plan's.
+        """
+        global _installed
+        with _installing:
+            if _installed is self:
+                _installed = None
+                atexit.unregister(self.shutdown)
+                if self.sdk:
+                    from floe_telemetry import logs
+
+                    logs.uninstall()
+                if self._attached is not None:
+                    with contextlib.suppress(ValueError):  # attached in another thread
+                        otel_context.detach(self._attached)  # type: ignore[arg-type]
+                    self._attached = None
+        if self.sdk:
+            self.sdk.shutdown(self._seconds(timeout))
+
+    def _seconds(self, timeout: float | None) -> float:
+        if timeout is not None:
+            return timeout
+        return self.plan.shutdown / 1000 if self.plan else 0.0
+
+    def __enter__(self) -> TelemetryProvider:
+        return self.install()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.shutdown()
+
+
+def read_plan(
+    path: str | os.PathLike[str] | None = None, environ: Mapping[str, str] | None = None
+) -> tuple[Policy, Plan, str]:
+    """The configured policy and the plan of a manifest, with the path that the manifest was read from."""
+    environ = os.environ if environ is None else environ
+    file = manifest_path(path, environ)
+    text = read_manifest(file)
+    from floe_telemetry.policy import Policy, Rejected
+
+    policy = Policy.load()
+    variables = [Variable(name, environ[name]) for name in policy.variables() if name in environ]
+    try:
+        policy, plan = policy.configure(text, variables)
+    except Rejected as refused:
+        raise ManifestError(refused.diagnostics, str(file)) from None
+    return policy, plan, str(file)
+
+
+def _at_exit(end: Callable[[], None]) -> None:
+    """Calls this when the process ends: a child of multiprocessing ends without the handlers of `atexit`."""
+    atexit.register(end)
+    multiprocessing = sys.modules.get("multiprocessing.process")
+    if multiprocessing is not None and multiprocessing.parent_process() is not None:
+        from multiprocessing.util import Finalize
+
+        Finalize(None, end, exitpriority=0)
+
+
+def init(manifest: str | os.PathLike[str] | None = None) -> TelemetryProvider:
+    """Sets up and installs the process's telemetry. Never raises: what goes wrong is logged, and telemetry is
+    off.
+
+    A second call answers with the provider that is installed.
+    """
+    with _installing:
+        if _installed is not None:
+            return _installed
+        try:
+            provider = TelemetryProvider.from_manifest(manifest)
+        except Exception as error:
+            logger.error("telemetry is off, context still propagates:\n%s", error)
+            provider = TelemetryProvider()
+        return provider.install()
+
+
+def installed() -> TelemetryProvider | None:
+    """The provider that is installed, if there is one."""
+    return _installed

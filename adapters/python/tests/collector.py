@@ -1,0 +1,194 @@
+"""An OTLP/HTTP receiver for tests: what a Collector would have received, decoded."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+REQUESTS: dict[str, type[Any]] = {
+    "/v1/traces": ExportTraceServiceRequest,
+    "/v1/metrics": ExportMetricsServiceRequest,
+    "/v1/logs": ExportLogsServiceRequest,
+}
+
+
+@dataclass
+class Span:
+    name: str
+    trace_id: str
+    span_id: str
+    parent_id: str
+    kind: int
+    start: int
+    end: int
+    status: int
+    description: str
+    attributes: dict[str, Any]
+    events: list[tuple[str, dict[str, Any]]]
+    resource: dict[str, Any]
+    scope: str
+    state: str
+
+
+@dataclass
+class Log:
+    logger: str
+    body: str
+    severity: str
+    trace_id: str
+    span_id: str
+    attributes: dict[str, Any]
+    resource: dict[str, Any]
+
+
+@dataclass
+class Point:
+    metric: str
+    unit: str
+    value: float
+    count: int
+    bounds: list[float]
+    attributes: dict[str, Any]
+    resource: dict[str, Any]
+
+
+@dataclass
+class Collector:
+    """What was received. `status` answers with another HTTP status, `delay` answers late."""
+
+    endpoint: str = ""
+    status: int = 200
+    delay: float = 0.0
+    spans: list[Span] = field(default_factory=list)
+    logs: list[Log] = field(default_factory=list)
+    points: list[Point] = field(default_factory=list)
+    raw: list[bytes] = field(default_factory=list)
+
+    def span(self, name: str) -> Span:
+        found = [span for span in self.spans if span.name == name]
+        assert len(found) == 1, f"{name}: {len(found)} spans among {sorted(span.name for span in self.spans)}"
+        return found[0]
+
+    def log(self, text: str) -> Log:
+        found = [log for log in self.logs if text in log.body]
+        assert len(found) == 1, f"{text}: {len(found)} logs among {[log.body for log in self.logs]}"
+        return found[0]
+
+    def metric(self, name: str) -> list[Point]:
+        return [point for point in self.points if point.metric == name]
+
+    def receive(self, path: str, body: bytes) -> None:
+        request = REQUESTS[path].FromString(body)
+        self.raw.append(body)
+        if path == "/v1/traces":
+            for of_resource in request.resource_spans:
+                resource = _attributes(of_resource.resource.attributes)
+                for of_scope in of_resource.scope_spans:
+                    for span in of_scope.spans:
+                        self.spans.append(_span(span, resource, of_scope.scope.name))
+        elif path == "/v1/logs":
+            for of_resource in request.resource_logs:
+                resource = _attributes(of_resource.resource.attributes)
+                for of_scope in of_resource.scope_logs:
+                    for log in of_scope.log_records:
+                        self.logs.append(
+                            Log(
+                                of_scope.scope.name,
+                                log.body.string_value,
+                                log.severity_text,
+                                log.trace_id.hex(),
+                                log.span_id.hex(),
+                                _attributes(log.attributes),
+                                resource,
+                            )
+                        )
+        else:
+            for of_resource in request.resource_metrics:
+                resource = _attributes(of_resource.resource.attributes)
+                for of_scope in of_resource.scope_metrics:
+                    for metric in of_scope.metrics:
+                        self.points.extend(_points(metric, resource))
+
+
+def _span(span: Any, resource: dict[str, Any], scope: str) -> Span:
+    return Span(
+        span.name,
+        span.trace_id.hex(),
+        span.span_id.hex(),
+        span.parent_span_id.hex(),
+        span.kind,
+        span.start_time_unix_nano,
+        span.end_time_unix_nano,
+        span.status.code,
+        span.status.message,
+        _attributes(span.attributes),
+        [(event.name, _attributes(event.attributes)) for event in span.events],
+        resource,
+        scope,
+        span.trace_state,
+    )
+
+
+def _points(metric: Any, resource: dict[str, Any]) -> Iterator[Point]:
+    for point in metric.histogram.data_points:
+        yield Point(
+            metric.name,
+            metric.unit,
+            point.sum,
+            point.count,
+            list(point.explicit_bounds),
+            _attributes(point.attributes),
+            resource,
+        )
+    for point in metric.sum.data_points:
+        value = point.as_double or point.as_int
+        yield Point(metric.name, metric.unit, value, 0, [], _attributes(point.attributes), resource)
+
+
+def _attributes(attributes: Any) -> dict[str, Any]:
+    return {each.key: _value(each.value) for each in attributes}
+
+
+def _value(value: Any) -> Any:
+    kind = value.WhichOneof("value")
+    if kind == "array_value":
+        return [_value(each) for each in value.array_value.values]
+    return getattr(value, kind) if kind else None
+
+
+@contextmanager
+def running() -> Iterator[Collector]:
+    """A receiver on a port of its own."""
+    collector = Collector()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            time.sleep(collector.delay)
+            if collector.status == 200:
+                collector.receive(self.path, body)
+            self.send_response(collector.status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    collector.endpoint = f"http://127.0.0.1:{server.server_port}"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield collector
+    finally:
+        server.shutdown()
+        server.server_close()

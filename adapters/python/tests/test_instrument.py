@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from collector import Collector
+from conftest import Manifest
+
+BIN = Path(sys.executable).parent
+
+
+def test_opentelemetry_instrument(manifest: Manifest, collector: Collector, tmp_path: Path) -> None:
+    """A program that knows nothing of floe, and only OpenTelemetry's API."""
+    (tmp_path / "app.py").write_text(
+        "import sys\nfrom opentelemetry import propagate, trace\n"
+        "with trace.get_tracer('app').start_as_current_span('work'):\n"
+        "    headers = {}\n    propagate.inject(headers)\n    print(headers['baggage'])\n"
+        "print('dbt.cli.main' in sys.modules, 'dagster' in sys.modules)\n"
+    )
+    environ = {**os.environ, "FLOE_TELEMETRY_MANIFEST": str(manifest(collector.endpoint))}
+    environ["PATH"] = f"{BIN}:{environ['PATH']}"
+    ran = subprocess.run(
+        ["opentelemetry-instrument", "python", "app.py"],
+        cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines()[0].startswith("floe.namespace=acme.sales,")
+    assert ran.stdout.splitlines()[1] == "False False"
+    assert collector.span("work").attributes["floe.product.name"] == "sales"
+
+
+def test_validate(manifest: Manifest, tmp_path: Path) -> None:
+    def validate(path: Path) -> subprocess.CompletedProcess[str]:
+        command = [str(BIN / "floe-telemetry-py"), "validate", str(path)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    good = validate(manifest("http://localhost:4318"))
+    assert (good.returncode, good.stdout, good.stderr) == (0, "", "")
+    bad = validate(manifest("http://localhost:4318", "sampling: {dve: 1.0}"))
+    assert bad.returncode == 1
+    assert "error[FLOE-M003]: unknown key" in bad.stderr
+    assert "did you mean `dev`?" in bad.stderr
+
+
+def test_a_light_import() -> None:
+    code = "import sys, floe_telemetry; print([n for n in sys.modules if n.startswith(('opentelemetry', 'wasmtime'))])"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert ran.stdout == "[]\n"

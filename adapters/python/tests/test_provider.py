@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+import os
+import re
+import time
+from pathlib import Path
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.trace import SpanKind
+
+from collector import Collector
+from conftest import Manifest, Provider, run_python
+from floe_telemetry.contract import OperationKind
+from floe_telemetry.manifest import ManifestError
+from floe_telemetry.provider import TelemetryProvider, init
+
+
+def test_what_a_process_sends(provider: Provider, collector: Collector) -> None:
+    telemetry = provider(collector.endpoint)
+    assert telemetry.sdk
+    with telemetry.operation(OperationKind.COMPILE, "sales", target="dev"):
+        tracer = telemetry.sdk.tracer_provider.get_tracer("user")
+        with tracer.start_as_current_span("inner", kind=SpanKind.CLIENT, attributes={"a": [1, 2]}):
+            pass
+    assert telemetry.force_flush(5)
+    compiled, inner = collector.span("floe.compile sales"), collector.span("inner")
+    assert inner.parent_id == compiled.span_id
+    assert inner.trace_id == compiled.trace_id
+    assert inner.attributes == {
+        "a": [1, 2],
+        "floe.namespace": "acme.sales",
+        "floe.product.name": "sales",
+        "floe.product.version": "1.2.0",
+        "floe.mode": "dev",
+    }
+    assert compiled.attributes["floe.compile.target"] == "dev"
+    assert compiled.attributes["floe.outcome"] == "success"
+    for name, expected in {
+        "service.name": "sales",
+        "deployment.environment.name": "dev",
+        "telemetry.sdk.name": "opentelemetry",
+        "process.pid": os.getpid(),
+        "floe.policy.name": "floe-policy",
+    }.items():
+        assert compiled.resource[name] == expected
+    assert re.fullmatch("[0-9a-f]{16}", compiled.resource["floe.policy.digest"])
+    [duration] = collector.metric("floe.operation.duration")
+    assert duration.count == 1
+    assert duration.bounds[-1] == 43_200
+    assert duration.attributes["floe.operation"] == "floe.compile"
+    counts = telemetry.counts()
+    assert (counts["traces"].produced, counts["traces"].delivered, counts["traces"].dropped) == (2, 2, 0)
+
+
+def test_no_sampling_keeps_metrics(provider: Provider, collector: Collector) -> None:
+    telemetry = provider(collector.endpoint, "sampling: {dev: 0.0}")
+    with telemetry.operation(OperationKind.COMPILE, "sales"):
+        pass
+    assert telemetry.force_flush(5)
+    assert collector.spans == []
+    assert len(collector.metric("floe.operation.duration")) == 1
+
+
+def test_shutdown_delivers_everything(provider: Provider, collector: Collector) -> None:
+    telemetry = provider(collector.endpoint)
+    for number in range(1000):
+        telemetry.operation(OperationKind.CUSTOM, f"n{number % 3}").begin().end()
+    telemetry.shutdown()
+    assert len(collector.spans) == 1000
+
+
+@pytest.mark.parametrize("fault", ["closed", "hanging"])
+def test_a_dead_collector_costs_little(
+    fault: str,
+    provider: Provider,
+    closed_port: str,
+    hanging_port: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    telemetry = provider(closed_port if fault == "closed" else hanging_port, "shutdown_timeout_millis: 2000")
+    with telemetry.operation(OperationKind.COMPILE, "sales"):
+        pass
+    started = time.monotonic()
+    telemetry.shutdown()
+    assert time.monotonic() - started < (1.5 if fault == "closed" else 2.5)
+    warnings = [record.getMessage() for record in caplog.records if "FLOE-X001" in record.getMessage()]
+    assert len(warnings) == 1
+    assert "1 spans and 0 log records" in warnings[0]
+    telemetry.shutdown()
+    assert telemetry.counts()["traces"].delivered == 0
+
+
+def test_a_retry_that_waits_does_not_hold_the_end(provider: Provider, collector: Collector) -> None:
+    collector.status = 503
+    telemetry = provider(collector.endpoint, "batch_processor: {schedule_delay_millis: 10}")
+    with telemetry.operation(OperationKind.COMPILE, "sales"):
+        pass
+    time.sleep(0.5)  # the first attempt has failed, the second waits
+    started = time.monotonic()
+    telemetry.shutdown()
+    assert time.monotonic() - started < 1.0
+
+
+def test_flush_is_true_only_when_delivered(
+    provider: Provider, collector: Collector, hanging_port: str
+) -> None:
+    telemetry = provider(collector.endpoint)
+    telemetry.operation(OperationKind.COMPILE, "a").begin().end()
+    collector.status = 400
+    assert not telemetry.force_flush(5)
+    collector.status = 200
+    telemetry.operation(OperationKind.COMPILE, "b").begin().end()
+    assert telemetry.force_flush(5)
+    assert telemetry.counts()["traces"].dropped == 1
+
+    hanging = provider(hanging_port)
+    hanging.operation(OperationKind.COMPILE, "c").begin().end()
+    started = time.monotonic()
+    assert not hanging.force_flush(0.3)
+    assert time.monotonic() - started < 0.8
+    assert hanging.counts()["traces"].queued == 1
+
+
+def test_a_full_queue_is_counted(provider: Provider, hanging_port: str) -> None:
+    telemetry = provider(hanging_port, "batch_processor: {max_queue_size: 10, max_export_batch_size: 5}")
+    for _ in range(100):
+        telemetry.operation(OperationKind.CUSTOM, "x").begin().end()
+    time.sleep(0.3)
+    counts = telemetry.counts()["traces"]
+    assert counts.produced == 100
+    assert counts.dropped == 100 - counts.queued
+    assert counts.dropped >= 85
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "place"),
+    [
+        (
+            b"observability:\n  telemetry:\n    otlp_endpont: x\n",
+            "FLOE-M003",
+            ":3:5 (observability.telemetry.otlp_endpont)",
+        ),
+        (b"\xff\xfe", "FLOE-H002", ":1:1"),
+        (b"#" * 1_100_000, "FLOE-H003", ""),
+        (None, "FLOE-H001", ""),
+        ("directory", "FLOE-H004", ""),
+    ],
+)
+def test_a_bad_manifest_is_explained(
+    content: bytes | str | None, code: str, place: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "manifest.yaml"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content:
+        path.mkdir()
+    with pytest.raises(ManifestError) as raised:
+        TelemetryProvider.from_manifest(path)
+    text = str(raised.value)
+    assert text.startswith(f"error[{code}]: ")
+    assert f"\n  --> {path}{place}\n  help: " in text
+
+
+def test_no_manifest_is_named() -> None:
+    with pytest.raises(ManifestError, match="FLOE-H001"):
+        TelemetryProvider.from_manifest(environ={})
+
+
+def test_init_never_raises_and_still_propagates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRACEPARENT", f"00-{'a' * 32}-{'b' * 16}-01")
+    telemetry = init(tmp_path / "absent.yaml")
+    try:
+        assert not telemetry.enabled
+        assert trace.get_current_span().get_span_context().trace_id == int("a" * 32, 16)
+        with telemetry.operation(OperationKind.COMPILE, "sales"):
+            assert telemetry.environ()["TRACEPARENT"].startswith(f"00-{'a' * 32}-{'b' * 16}")
+        assert init() is telemetry
+        assert telemetry.force_flush()
+    finally:
+        telemetry.shutdown()
+
+
+def test_a_script_joins_the_trace_it_was_started_in(
+    manifest: Manifest, collector: Collector, tmp_path: Path
+) -> None:
+    code = """
+import logging, floe_telemetry
+from opentelemetry import trace
+telemetry = floe_telemetry.init()
+with trace.get_tracer("script").start_as_current_span("work"):
+    logging.getLogger("script").info("half way")
+"""
+    environ = {
+        **os.environ,
+        "FLOE_TELEMETRY_MANIFEST": str(manifest(collector.endpoint)),
+        "TRACEPARENT": f"00-{'a' * 32}-{'b' * 16}-01",
+        "BAGGAGE": "team=core;p=1",
+    }
+    ran = run_python(code, tmp_path, environ)
+    assert ran.returncode == 0, ran.stderr
+    span = collector.span("work")
+    assert (span.trace_id, span.parent_id) == ("a" * 32, "b" * 16)
+    assert collector.log("half way").span_id == span.span_id
+    assert '"trace_id": "' + "a" * 32 in ran.stderr
+    assert "FLOE-X001" not in ran.stderr
+
+
+def test_a_fork_sends_its_own_spans(manifest: Manifest, collector: Collector, tmp_path: Path) -> None:
+    code = """
+import os, floe_telemetry
+from floe_telemetry import OperationKind
+telemetry = floe_telemetry.init()
+with telemetry.operation(OperationKind.CUSTOM, "before"):
+    child = os.fork()
+    if child == 0:
+        with telemetry.operation(OperationKind.CUSTOM, "child"):
+            pass
+        os._exit(0 if telemetry.force_flush(5) else 1)
+    assert os.waitpid(child, 0)[1] == 0
+"""
+    environ = {**os.environ, "FLOE_TELEMETRY_MANIFEST": str(manifest(collector.endpoint))}
+    ran = run_python(code, tmp_path, environ)
+    assert ran.returncode == 0, ran.stderr
+    assert collector.span("child").parent_id == collector.span("before").span_id
+
+
+def test_disabled_loads_no_sdk(manifest: Manifest, tmp_path: Path) -> None:
+    code = """
+import sys, floe_telemetry
+telemetry = floe_telemetry.init()
+from opentelemetry import trace
+with trace.get_tracer("x").start_as_current_span("x"), telemetry.operation("compile", "x"):
+    pass
+assert not any(name.startswith("opentelemetry.sdk.trace") for name in sys.modules), "SDK"
+print("wasmtime" in sys.modules)
+"""
+    ran = run_python(code, tmp_path, {**os.environ})
+    assert (ran.returncode, ran.stdout) == (0, "False\n"), ran.stderr
+    disabled = {**os.environ, "FLOE_TELEMETRY_MANIFEST": str(manifest("http://x:1", "enabled: false"))}
+    ran = run_python(code, tmp_path, disabled)
+    assert ran.returncode == 0, ran.stderr

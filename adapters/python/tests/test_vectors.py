@@ -1,0 +1,57 @@
+"""The cases of tests/vectors at the top of the repository, which every host of the policy runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from floe_telemetry.engine import FUNCTIONS
+from floe_telemetry.policy import Policy
+
+VECTORS = Path(__file__).resolve().parents[3] / "tests" / "vectors"
+INTERFACES = {function: interface for interface, functions in FUNCTIONS.items() for function in functions}
+
+
+def cases() -> Iterator[Any]:
+    for path in sorted(VECTORS.glob("*.json")):
+        vectors = json.loads(path.read_text())
+        for case in vectors["cases"]:
+            function = f"{INTERFACES[vectors['function']]}.{vectors['function']}"
+            yield pytest.param(function, case, id=f"{path.stem}: {case['name']}")
+
+
+@pytest.fixture(scope="module")
+def policy() -> Policy:
+    return Policy.load()
+
+
+@pytest.mark.skipif(not VECTORS.is_dir(), reason="outside the repository")
+@pytest.mark.parametrize(("function", "case"), list(cases()))
+def test_vector(function: str, case: dict[str, Any], policy: Policy) -> None:
+    assert policy.call_json(function, case["arguments"]) == case["result"]
+
+
+def test_the_json_form(policy: Policy) -> None:
+    assert policy.call_json(
+        "propagation.extract", ["00-" + "a" * 32 + "-" + "b" * 16 + "-01", "", "x=1"]
+    ) == {
+        "high": 0xAAAA_AAAA_AAAA_AAAA,
+        "low": 0xAAAA_AAAA_AAAA_AAAA,
+        "span": 0xBBBB_BBBB_BBBB_BBBB,
+        "flags": 1,
+        "tracestate": "",
+        "baggage": "x=1",
+        "problems": [],
+    }
+    error = {"type": "", "message": "Database Error in x", "stacktrace": ""}
+    ending = policy.call_json(
+        "operations.end", ["compile", "x", "error", 1.5, [{"key": "a", "value": "1"}], error]
+    )
+    assert (ending["outcome"], ending["exception"]["type"]) == ("error", "DatabaseError")
+    assert policy.call_json("operations.end", ["compile", "x", "success", 1.0, [], None])["exception"] is None
+    assert set(policy.call_json("configuration.configure", ["x: [", []])) == {"err"}
+    assert set(policy.call_json("configuration.configure", ["x: 1", []])) == {"ok"}

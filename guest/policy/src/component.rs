@@ -1,0 +1,101 @@
+//! The world `policy`: each export hands on to the module that decides.
+
+use std::cell::RefCell;
+
+use crate::bindings::exports::floe::telemetry::configuration::{Plan, Variable};
+use crate::bindings::exports::floe::telemetry::describe::Info;
+use crate::bindings::exports::floe::telemetry::operations::{Beginning, Ending, OperationKind};
+use crate::bindings::exports::floe::telemetry::propagation::{Extraction, Headers};
+use crate::bindings::exports::floe::telemetry::sampling::SamplingIntent;
+use crate::bindings::exports::floe::telemetry::{configuration, describe, errors, operations, propagation, sampling};
+use crate::bindings::floe::telemetry::types::{Diagnostic, Exception, KeyValue, SpanKind};
+use crate::trace_context::TraceParent;
+use crate::{Policy, configuration as settings, error, operation, redaction};
+
+/// Version of `wit/` that this component is built against; a test compares the two.
+pub const CONTRACT: &str = "0.1.0";
+
+/// The component. Natively each thread is an instance.
+#[derive(Debug)]
+pub struct Component;
+
+thread_local! {
+    static POLICY: RefCell<Policy> = RefCell::default();
+}
+
+impl describe::Guest for Component {
+    fn describe() -> Info {
+        Info {
+            name: "floe-policy".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            contract: CONTRACT.to_owned(),
+        }
+    }
+}
+
+impl configuration::Guest for Component {
+    fn variables() -> Vec<String> {
+        settings::VARIABLES.map(str::to_owned).to_vec()
+    }
+
+    fn configure(manifest: String, variables: Vec<Variable>) -> Result<Plan, Vec<Diagnostic>> {
+        let (policy, plan) = Policy::configure(&manifest, &variables)?;
+        POLICY.set(policy);
+        Ok(plan)
+    }
+}
+
+impl propagation::Guest for Component {
+    fn extract(traceparent: String, tracestate: String, baggage: String) -> Extraction {
+        POLICY.with_borrow(|policy| policy.extract(&traceparent, &tracestate, &baggage))
+    }
+
+    fn inject(high: u64, low: u64, span: u64, flags: u8, tracestate: String, baggage: String) -> Headers {
+        let parent = TraceParent { trace: u128::from(high) << 64 | u128::from(low), span, flags };
+        POLICY.with_borrow(|policy| policy.inject(parent, &tracestate, &baggage))
+    }
+
+    fn child_baggage(baggage: String) -> String {
+        POLICY.with_borrow(|policy| policy.child_baggage(&baggage))
+    }
+}
+
+impl sampling::Guest for Component {
+    fn intent(_scope: String, _name: String, _kind: SpanKind, _attributes: Vec<KeyValue>) -> SamplingIntent {
+        POLICY.with_borrow(Policy::intent)
+    }
+}
+
+impl operations::Guest for Component {
+    fn begin(kind: OperationKind, name: String, facts: Vec<KeyValue>) -> Beginning {
+        operation::begin(kind, &name, &facts)
+    }
+
+    fn end(
+        kind: OperationKind,
+        name: String,
+        status: String,
+        seconds: f64,
+        facts: Vec<KeyValue>,
+        error: Option<Exception>,
+    ) -> Ending {
+        operation::end(kind, &name, &status, seconds, &facts, error.as_ref())
+    }
+}
+
+impl errors::Guest for Component {
+    fn classify(error: Exception) -> Exception {
+        error::classify(&error)
+    }
+
+    fn redact(texts: Vec<String>) -> Vec<String> {
+        texts.iter().map(|text| redaction::redact(text)).collect()
+    }
+}
+
+#[cfg(target_family = "wasm")]
+#[expect(unreachable_pub, unsafe_code, reason = "generated")]
+mod exported {
+    crate::bindings::export!(Component with_types_in crate::bindings);
+    use super::Component;
+}

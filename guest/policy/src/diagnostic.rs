@@ -1,0 +1,87 @@
+//! The codes of everything that the policy can find wrong. A code is never reused for another meaning.
+
+use crate::bindings::floe::telemetry::types::{Diagnostic, Severity};
+
+/// The manifest is not well-formed YAML, or exceeds the bounds of its reader.
+pub const MANIFEST_SYNTAX: &str = "FLOE-M001";
+/// The manifest is empty.
+pub const MANIFEST_EMPTY: &str = "FLOE-M002";
+/// A key that nobody knows.
+pub const UNKNOWN_KEY: &str = "FLOE-M003";
+/// A value of the wrong type.
+pub const WRONG_TYPE: &str = "FLOE-M004";
+/// A value of the right type that is not allowed.
+pub const WRONG_VALUE: &str = "FLOE-M005";
+/// An endpoint that no exporter could use.
+pub const WRONG_ENDPOINT: &str = "FLOE-M006";
+/// A value that must be there is not.
+pub const MISSING_VALUE: &str = "FLOE-M007";
+/// An older spelling, accepted.
+pub const OLDER_SPELLING: &str = "FLOE-M008";
+/// A variable of the environment that cannot be used and is ignored.
+pub const WRONG_VARIABLE: &str = "FLOE-M009";
+/// A `traceparent` header that is not one.
+pub const TRACEPARENT: &str = "FLOE-P001";
+/// A `tracestate` header that is not one.
+pub const TRACESTATE: &str = "FLOE-P002";
+/// A member of a `baggage` header that is not one.
+pub const BAGGAGE: &str = "FLOE-P003";
+/// Baggage beyond the limits.
+pub const BAGGAGE_LIMIT: &str = "FLOE-P004";
+
+/// A place in the input: dotted path, line and column from 1 (0 where there is none).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Dotted path.
+    pub path: String,
+    /// Line from 1.
+    pub line: u32,
+    /// Column from 1, in characters.
+    pub column: u32,
+}
+
+impl Place {
+    /// A place with a path only.
+    pub fn named(path: &str) -> Self {
+        Self { path: path.to_owned(), ..Self::default() }
+    }
+
+    /// A diagnostic of this severity here.
+    pub fn diagnostic(
+        &self,
+        severity: Severity,
+        code: &str,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Diagnostic {
+        Diagnostic {
+            code: code.to_owned(),
+            severity,
+            path: self.path.clone(),
+            line: self.line,
+            column: self.column,
+            message: message.into(),
+            help: help.into(),
+        }
+    }
+
+    /// An error here.
+    pub fn error(&self, code: &str, message: impl Into<String>, help: impl Into<String>) -> Diagnostic {
+        self.diagnostic(Severity::Error, code, message, help)
+    }
+
+    /// A warning here.
+    pub fn warning(&self, code: &str, message: impl Into<String>, help: impl Into<String>) -> Diagnostic {
+        self.diagnostic(Severity::Warning, code, message, help)
+    }
+}
+
+/// Text from an input as a message may show it: quoted, with control characters escaped, and short.
+pub fn shown(text: &str) -> String {
+    const MOST: usize = 60;
+    let mut short: String = text.chars().take(MOST).collect();
+    if text.chars().nth(MOST).is_some() {
+        short.push('…');
+    }
+    format!("{short:?}")
+}

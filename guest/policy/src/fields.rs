@@ -1,0 +1,215 @@
+//! Typed reading of a mapping: every access either yields a value or leaves a diagnostic, and reading goes on.
+
+use std::ops::RangeInclusive;
+
+use crate::bindings::floe::telemetry::types::Diagnostic;
+use crate::diagnostic::{self, Place, shown};
+use crate::yaml::{Key, Node, Value};
+
+/// What was found so far.
+pub type Findings = Vec<Diagnostic>;
+
+/// A value that is there, with its path.
+#[derive(Debug, Clone)]
+pub struct Field<'a> {
+    path: String,
+    node: &'a Node,
+}
+
+/// A mapping whose keys are read by name.
+#[derive(Debug)]
+pub struct Section<'a> {
+    path: String,
+    entries: &'a [(Key, Node)],
+}
+
+impl<'a> Field<'a> {
+    /// The whole document.
+    pub fn document(node: &'a Node) -> Self {
+        Self { path: String::new(), node }
+    }
+
+    /// Where it stands.
+    pub fn place(&self) -> Place {
+        Place { path: self.path.clone(), line: self.node.line, column: self.node.column }
+    }
+
+    /// What it holds.
+    pub fn value(&self) -> &'a Value {
+        &self.node.value
+    }
+
+    fn wrong_type(&self, wanted: &str, findings: &mut Findings) {
+        let found = match &self.node.value {
+            Value::Text(text) => format!("the text {}", shown(text)),
+            Value::Integer(number) => format!("the number {number}"),
+            Value::Float(number) => format!("the number {number}"),
+            Value::Boolean(truth) => format!("the boolean {truth}"),
+            other => other.kind().to_owned(),
+        };
+        findings.push(self.place().error(
+            diagnostic::WRONG_TYPE,
+            format!("expected {wanted}, found {found}"),
+            if matches!(self.node.value, Value::Integer(_) | Value::Float(_)) && wanted.starts_with("text") {
+                "put the value in quotes".to_owned()
+            } else {
+                format!("write {wanted}")
+            },
+        ));
+    }
+
+    /// A mapping of any keys. Nothing at all counts as an empty one.
+    pub fn mapping(&self, findings: &mut Findings) -> Option<Section<'a>> {
+        match &self.node.value {
+            Value::Mapping(entries) => Some(Section { path: self.path.clone(), entries }),
+            Value::Null => Some(Section { path: self.path.clone(), entries: &[] }),
+            _ => {
+                self.wrong_type("a mapping", findings);
+                None
+            }
+        }
+    }
+
+    /// A mapping of these keys only.
+    pub fn section(&self, known: &[&str], findings: &mut Findings) -> Option<Section<'a>> {
+        let section = self.mapping(findings)?;
+        for (key, _) in section.entries {
+            if !known.contains(&key.name.as_str()) {
+                findings.push(section.unknown(key, known));
+            }
+        }
+        Some(section)
+    }
+
+    /// Text that is not blank, without the white space around it.
+    pub fn text(&self, findings: &mut Findings) -> Option<&'a str> {
+        match &self.node.value {
+            Value::Text(text) if text.trim().is_empty() => {
+                findings.push(self.place().error(diagnostic::WRONG_VALUE, "the text is empty", "write a value or leave the key out"));
+                None
+            }
+            Value::Text(text) => Some(text.trim()),
+            _ => {
+                self.wrong_type("text", findings);
+                None
+            }
+        }
+    }
+
+    /// Text of at most 128 characters and no control character: an identity.
+    pub fn name(&self, findings: &mut Findings) -> Option<&'a str> {
+        let text = self.text(findings)?;
+        if text.chars().count() > 128 || text.chars().any(char::is_control) {
+            findings.push(self.place().error(
+                diagnostic::WRONG_VALUE,
+                format!("{} is no name", shown(text)),
+                "write at most 128 characters with no control character",
+            ));
+            return None;
+        }
+        Some(text)
+    }
+
+    /// One of these words, in any case.
+    pub fn word(&self, words: &[&'static str], findings: &mut Findings) -> Option<&'static str> {
+        let text = self.text(findings)?;
+        let found = words.iter().copied().find(|word| word.eq_ignore_ascii_case(text));
+        if found.is_none() {
+            findings.push(self.place().error(
+                diagnostic::WRONG_VALUE,
+                format!("{} is not allowed here", shown(text)),
+                suggestion(text, words).unwrap_or_else(|| format!("write one of: {}", words.join(", "))),
+            ));
+        }
+        found
+    }
+
+    /// `true` or `false`.
+    pub fn boolean(&self, findings: &mut Findings) -> Option<bool> {
+        match self.node.value {
+            Value::Boolean(truth) => Some(truth),
+            _ => {
+                self.wrong_type("true or false", findings);
+                None
+            }
+        }
+    }
+
+    /// A whole number in a range.
+    pub fn integer(&self, range: RangeInclusive<u32>, findings: &mut Findings) -> Option<u32> {
+        match self.node.value {
+            Value::Integer(number) => {
+                let fits = u32::try_from(number).ok().filter(|number| range.contains(number));
+                if fits.is_none() {
+                    findings.push(self.place().error(
+                        diagnostic::WRONG_VALUE,
+                        format!("{number} is out of range"),
+                        format!("write a whole number from {} to {}", range.start(), range.end()),
+                    ));
+                }
+                fits
+            }
+            _ => {
+                self.wrong_type("a whole number", findings);
+                None
+            }
+        }
+    }
+
+    /// A probability.
+    pub fn ratio(&self, findings: &mut Findings) -> Option<f64> {
+        let number = match self.node.value {
+            Value::Integer(number) => number as f64,
+            Value::Float(number) => number,
+            _ => {
+                self.wrong_type("a number from 0 to 1", findings);
+                return None;
+            }
+        };
+        if (0.0..=1.0).contains(&number) {
+            return Some(number);
+        }
+        findings.push(self.place().error(
+            diagnostic::WRONG_VALUE,
+            format!("{number} is not a probability"),
+            "write a number from 0 (keep none) to 1 (keep all)",
+        ));
+        None
+    }
+}
+
+impl<'a> Section<'a> {
+    /// The value of a key, unless it is absent or nothing.
+    pub fn get(&self, name: &str) -> Option<Field<'a>> {
+        self.fields().find(|(key, _)| key.name == name).map(|(_, field)| field).filter(|field| !matches!(field.value(), Value::Null))
+    }
+
+    /// All keys with their values.
+    pub fn fields(&self) -> impl Iterator<Item = (&'a Key, Field<'a>)> {
+        self.entries.iter().map(|(key, node)| (key, Field { path: self.path_of(&key.name), node }))
+    }
+
+    /// The diagnostic for a key that nobody knows.
+    pub fn unknown(&self, key: &Key, known: &[&str]) -> Diagnostic {
+        Place { path: self.path_of(&key.name), line: key.line, column: key.column }.error(
+            diagnostic::UNKNOWN_KEY,
+            format!("unknown key {}", shown(&key.name)),
+            suggestion(&key.name, known).unwrap_or_else(|| format!("known keys: {}", known.join(", "))),
+        )
+    }
+
+    fn path_of(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+}
+
+/// "did you mean", where something is close.
+pub fn suggestion(found: &str, known: &[&str]) -> Option<String> {
+    let found: String = found.chars().take(64).flat_map(char::to_lowercase).collect();
+    known
+        .iter()
+        .map(|word| (strsim::damerau_levenshtein(&found, &word.to_lowercase()), word))
+        .min()
+        .filter(|(distance, word)| *distance <= 1 + word.len() / 4)
+        .map(|(_, word)| format!("did you mean `{word}`?"))
+}

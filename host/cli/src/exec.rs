@@ -1,0 +1,118 @@
+//! `floe-telemetry exec`: any command as a traced operation.
+
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, ExitStatus};
+
+use floe_telemetry::{MANIFEST_VARIABLE, Operation, OperationKind, Problem, TelemetryProvider};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::Failure;
+
+/// A command to run.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The manifest file. If it is wrong, the command runs all the same, without telemetry.
+    manifest: PathBuf,
+    /// The command and its arguments.
+    #[arg(last = true, required = true, num_args = 1.., value_name = "CMD")]
+    command: Vec<OsString>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let telemetry = TelemetryProvider::from_manifest(&arguments.manifest).unwrap_or_else(|error| {
+        eprintln!("{error}\nfloe-telemetry: the command runs without telemetry");
+        TelemetryProvider::disabled()
+    });
+    crate::log(&telemetry);
+    let (program, rest) = arguments.command.split_first().ok_or("no command")?;
+    let name = Path::new(program).file_name().unwrap_or(program).to_string_lossy().into_owned();
+    let mut operation = telemetry.operation(OperationKind::Command, name).begin();
+    let mut command = Command::new(program);
+    command.args(rest);
+    let result = run_child(command, &arguments.manifest, &telemetry, &mut operation);
+    let code = match result {
+        Ok(status) => {
+            operation.end(&word(status));
+            exit_code(status)
+        }
+        Err(error) => {
+            eprintln!("{}", not_started(program, &error));
+            operation.fail("error", &error);
+            ExitCode::from(if error.kind() == ErrorKind::NotFound { 127 } else { 126 })
+        }
+    };
+    if let Err(undelivered) = telemetry.shutdown() {
+        eprintln!("{undelivered}");
+    }
+    Ok(code)
+}
+
+/// Runs a child that continues an operation's context, and hands a request to end on to it.
+pub(crate) fn run_child(
+    mut command: Command,
+    manifest: &Path,
+    telemetry: &TelemetryProvider,
+    operation: &mut Operation<'_>,
+) -> std::io::Result<ExitStatus> {
+    command.envs(telemetry.environment(operation.context()).iter());
+    if let Ok(manifest) = manifest.canonicalize() {
+        command.env(MANIFEST_VARIABLE, manifest);
+    }
+    let status = tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let child = command.spawn()?;
+        operation.fact("process.pid", child.id().map(i64::from).unwrap_or_default());
+        supervise(child).await
+    })?;
+    if let Some(code) = status.code() {
+        operation.fact("exit_code", i64::from(code));
+    }
+    Ok(status)
+}
+
+/// Waits for a child. The terminal sends an interrupt to the child as well, so it is only survived here; a request to terminate comes
+/// to this process alone and is passed on.
+async fn supervise(mut child: Child) -> std::io::Result<ExitStatus> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    loop {
+        tokio::select! {
+            status = child.wait() => return status,
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {
+                if let Some(pid) = pid {
+                    // The child may have ended meanwhile.
+                    let _ = kill_process(pid, Signal::TERM);
+                }
+            }
+        }
+    }
+}
+
+/// How a process ended, in the word that the policy knows.
+pub(crate) fn word(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => code.to_string(),
+        (None, Some(signal)) => format!("signal {signal}"),
+        (None, None) => "error".to_owned(),
+    }
+}
+
+/// The child's own code, or 128 and the signal, as shells have it.
+fn exit_code(status: ExitStatus) -> ExitCode {
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
+}
+
+fn not_started(program: &OsString, error: &std::io::Error) -> Problem {
+    Problem::new(
+        "FLOE-E001",
+        format!("{} cannot be started: {error}", program.to_string_lossy()),
+        "name a program that exists on PATH and may be executed",
+    )
+}

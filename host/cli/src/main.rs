@@ -1,0 +1,63 @@
+//! The `floe-telemetry` command.
+
+mod compile;
+mod demo;
+mod exec;
+mod plan;
+mod receive;
+mod validate;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::prelude::*;
+
+use floe_telemetry::TelemetryProvider;
+
+/// Telemetry for data platforms: one WebAssembly policy decides, OpenTelemetry delivers.
+#[derive(Debug, Parser)]
+#[command(name = "floe-telemetry", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Checks a manifest and names everything that is wrong with it.
+    Validate(validate::Arguments),
+    /// Prints what a manifest sets up, as JSON.
+    Plan(plan::Arguments),
+    /// Receives OTLP and shows it: a development tool, not a Collector.
+    Receive(receive::Arguments),
+    /// Runs a command as a traced operation; its processes continue the trace.
+    Exec(exec::Arguments),
+    /// Runs the example pipeline and shows its one trace, its logs and its metrics.
+    Demo(demo::Arguments),
+}
+
+/// What a command fails with: it is printed as it stands.
+type Failure = Box<dyn std::error::Error>;
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Validate(arguments) => validate::run(&arguments),
+        Command::Plan(arguments) => plan::run(&arguments),
+        Command::Receive(arguments) => receive::run(&arguments),
+        Command::Exec(arguments) => exec::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
+    };
+    result.unwrap_or_else(|failure| {
+        eprintln!("{failure}");
+        ExitCode::FAILURE
+    })
+}
+
+/// Logs of this process: to standard error from warnings on (or as `RUST_LOG` says), and to where telemetry goes.
+fn log(telemetry: &TelemetryProvider) {
+    let console = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    let console =
+        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).without_time().with_target(false).with_filter(console);
+    tracing_subscriber::registry().with(console).with(telemetry.layer()).init();
+}

@@ -1,0 +1,54 @@
+//! `floe-telemetry plan`
+
+use std::process::ExitCode;
+
+use floe_telemetry::Plan;
+use serde_json::{Map, Value, json};
+
+use crate::Failure;
+
+pub(crate) use crate::validate::Arguments;
+
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    println!("{}", serde_json::to_string_pretty(&shown(&arguments.plan()?))?);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A plan as JSON, with the contract's names.
+pub(crate) fn shown(plan: &Plan) -> Value {
+    json!({
+        "enabled": plan.enabled,
+        "environment": plan.environment,
+        "exporter": {
+            "endpoint": plan.exporter.endpoint,
+            "protocol": match plan.exporter.protocol {
+                floe_telemetry::Protocol::Grpc => "grpc",
+                floe_telemetry::Protocol::HttpProtobuf => "http/protobuf",
+            },
+            "timeout_millis": plan.exporter.timeout,
+        },
+        "batch": {
+            "max_queue_size": plan.batch.queue,
+            "max_export_batch_size": plan.batch.size,
+            "schedule_delay_millis": plan.batch.delay,
+        },
+        "metric_export_interval_millis": plan.interval,
+        "shutdown_timeout_millis": plan.shutdown,
+        "logging": { "log_level": plan.logging.level, "json_output": plan.logging.json },
+        "resource": attributes(&plan.resource),
+        "rules": plan.rules.iter().map(|rule| attributes(&rule.attributes)).collect::<Vec<_>>(),
+        "instruments": plan.instruments.iter().map(|instrument| json!({
+            "name": instrument.name,
+            "unit": instrument.unit,
+            "description": instrument.description,
+            "boundaries": instrument.boundaries,
+        })).collect::<Vec<_>>(),
+    })
+}
+
+fn attributes(attributes: &[floe_telemetry::KeyValue]) -> Map<String, Value> {
+    attributes
+        .iter()
+        .map(|pair| (pair.key.clone(), serde_json::from_str(&pair.value).unwrap_or(Value::Null)))
+        .collect()
+}

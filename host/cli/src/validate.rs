@@ -1,0 +1,41 @@
+//! `floe-telemetry validate`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use floe_telemetry::{Component, Plan, Policy, read_manifest, render};
+
+use crate::Failure;
+
+/// A manifest to check.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The manifest file.
+    pub(crate) manifest: PathBuf,
+}
+
+impl Arguments {
+    /// The manifest's plan under this process's environment; warnings go to standard error.
+    pub(crate) fn plan(&self) -> Result<Plan, Failure> {
+        let text = read_manifest(&self.manifest)?;
+        let file = self.manifest.display().to_string();
+        let (_, plan) = Policy::configure(Component::load()?, &file, &text, |name| std::env::var(name).ok())?;
+        if !plan.warnings.is_empty() {
+            eprintln!("{}", render(&file, &plan.warnings));
+        }
+        Ok(plan)
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let plan = arguments.plan()?;
+    println!(
+        "{} is valid: {}",
+        arguments.manifest.display(),
+        match plan.enabled {
+            true => format!("telemetry goes to {}", plan.exporter.endpoint),
+            false => "telemetry is off, context propagates".to_owned(),
+        }
+    );
+    Ok(ExitCode::SUCCESS)
+}

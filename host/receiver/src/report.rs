@@ -1,0 +1,45 @@
+//! Everything at once.
+
+use crate::logs::render_logs;
+use crate::metrics_table::render_metrics;
+use crate::store::{Dropped, Snapshot};
+use crate::text::{Line, Style, YELLOW};
+use crate::tree::render_trace;
+
+/// All that was received: the traces in the order they started, log records without a trace, the metrics, and
+/// what was dropped. The parts are separated by empty lines.
+pub fn render(snapshot: &Snapshot, style: &Style) -> String {
+    let mut traces: Vec<_> = snapshot.traces.iter().collect();
+    traces.sort_by_key(|trace| trace.start());
+    let mut parts: Vec<_> = traces
+        .into_iter()
+        .map(|trace| render_trace(trace, style))
+        .collect();
+    parts.push(render_logs(&snapshot.logs, style));
+    parts.push(render_metrics(&snapshot.metrics, style));
+    parts.push(render_dropped(&snapshot.dropped, style));
+    parts.retain(|part| !part.is_empty());
+    parts.join("\n")
+}
+
+/// What did not fit; nothing if everything did.
+pub(crate) fn render_dropped(dropped: &Dropped, style: &Style) -> String {
+    let kinds = [
+        ("whole traces", dropped.traces),
+        ("parts of a trace that fills the store alone", dropped.records),
+        ("log records without a trace", dropped.logs),
+        ("metric data points", dropped.points),
+    ];
+    let dropped = kinds.into_iter().filter(|(_, count)| *count > 0);
+    let parts: Vec<_> = dropped.map(|(what, count)| format!("{count} {what}")).collect();
+    let mut out = String::new();
+    if !parts.is_empty() {
+        let mut line = Line::default();
+        line.push(
+            YELLOW,
+            &format!("dropped, because only so much is kept: {}", parts.join(", ")),
+        );
+        line.render(style, &mut out);
+    }
+    out
+}

@@ -1,0 +1,86 @@
+//! What can go wrong on the host's side. Every message has a stable code and says what to do.
+
+use std::fmt;
+
+use crate::bindings::floe::telemetry::types::{Diagnostic, Severity};
+
+/// Something that is wrong outside any manifest.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("error[{code}]: {message}\n  help: {help}")]
+pub struct Problem {
+    /// Stable code, for example `FLOE-C003`.
+    pub code: &'static str,
+    /// What is wrong, with what was found.
+    pub message: String,
+    /// What to do.
+    pub help: String,
+}
+
+impl Problem {
+    /// A problem.
+    pub fn new(code: &'static str, message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { code, message: message.into(), help: help.into() }
+    }
+}
+
+/// Why there is no telemetry.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The manifest was refused.
+    #[error("{}", render(file, diagnostics))]
+    Manifest {
+        /// The file.
+        file: String,
+        /// All that is wrong with it.
+        diagnostics: Vec<Diagnostic>,
+    },
+    /// Anything else: a file, a component, an exporter.
+    #[error(transparent)]
+    Problem(#[from] Problem),
+}
+
+/// Diagnostics for people: one paragraph each.
+pub fn render(file: &str, diagnostics: &[Diagnostic]) -> String {
+    diagnostics.iter().map(|found| Rendered { file, found }.to_string()).collect::<Vec<_>>().join("\n")
+}
+
+struct Rendered<'a> {
+    file: &'a str,
+    found: &'a Diagnostic,
+}
+
+impl fmt::Display for Rendered<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, found } = self;
+        let severity = match found.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        writeln!(f, "{severity}[{}]: {}", found.code, found.message)?;
+        write!(f, "  --> ")?;
+        match (found.line, found.path.is_empty()) {
+            (0, true) => writeln!(f, "{file}")?,
+            (0, false) => writeln!(f, "{file} ({})", found.path)?,
+            (line, true) => writeln!(f, "{file}:{line}:{}", found.column)?,
+            (line, false) => writeln!(f, "{file}:{line}:{} ({})", found.column, found.path)?,
+        }
+        write!(f, "  help: {}", found.help)
+    }
+}
+
+/// Telemetry that ending could not deliver in time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "warning[FLOE-X001]: {spans} spans and {logs} log records were not delivered to {endpoint}{}\n  help: check that an OTLP Collector listens there, or set OTEL_SDK_DISABLED=true",
+    if *.metrics { ", nor the last metrics" } else { "" }
+)]
+pub struct Undelivered {
+    /// The Collector's base URL.
+    pub endpoint: String,
+    /// Spans.
+    pub spans: u64,
+    /// Log records.
+    pub logs: u64,
+    /// Whether the last export of metrics failed.
+    pub metrics: bool,
+}

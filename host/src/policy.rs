@@ -1,0 +1,222 @@
+//! A configured component: a pool of instances, and its functions as Rust calls them.
+
+use std::sync::Arc;
+
+use crossbeam_queue::ArrayQueue;
+use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder};
+
+use crate::bindings::exports::floe::telemetry::configuration::{Plan, Variable};
+use crate::bindings::exports::floe::telemetry::describe::Info;
+use crate::bindings::exports::floe::telemetry::operations::{Beginning, Ending, OperationKind};
+use crate::bindings::exports::floe::telemetry::propagation::{Extraction, Headers};
+use crate::bindings::exports::floe::telemetry::sampling::SamplingIntent;
+use crate::bindings::floe::telemetry::types::{Diagnostic, Exception, KeyValue, SpanKind};
+use crate::bindings::{Policy as Exports, PolicyPre};
+use crate::component::{Component, first_line};
+use crate::engine::{DEADLINE, MEMORY, engine};
+use crate::error::{Error, Problem};
+
+/// Idle instances that are kept; more than this many threads at once only cost the making of further ones.
+const IDLE: usize = 16;
+
+/// What a store holds: the limits of its instance.
+#[derive(Debug)]
+pub(crate) struct State {
+    limits: StoreLimits,
+}
+
+struct Instance {
+    store: Store<State>,
+    exports: Exports,
+}
+
+#[derive(Debug, Clone)]
+struct Configuration {
+    manifest: String,
+    variables: Vec<Variable>,
+}
+
+/// A component with its configuration. Any number of threads may call it at once.
+#[derive(Clone)]
+pub struct Policy {
+    component: Result<Component, Problem>,
+    configuration: Option<Arc<Configuration>>,
+    idle: Arc<ArrayQueue<Instance>>,
+}
+
+impl std::fmt::Debug for Policy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Policy").field("component", &self.component).field("idle", &self.idle.len()).finish_non_exhaustive()
+    }
+}
+
+impl Policy {
+    /// The policy of a process without configuration: context propagates, no span is kept.
+    pub fn unconfigured(component: Component) -> Self {
+        Self::of(Ok(component), None)
+    }
+
+    /// A policy that answers every call with why there is none.
+    pub fn unavailable(problem: Problem) -> Self {
+        Self::of(Err(problem), None)
+    }
+
+    fn of(component: Result<Component, Problem>, configuration: Option<Arc<Configuration>>) -> Self {
+        Self { component, configuration, idle: Arc::new(ArrayQueue::new(IDLE)) }
+    }
+
+    /// Configures a component with a manifest's text and the variables that it asks for. `file` names the manifest in errors.
+    pub fn configure(
+        component: Component,
+        file: &str,
+        manifest: &str,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<(Self, Plan), Error> {
+        let names = Self::unconfigured(component.clone())
+            .call(|exports, store| exports.floe_telemetry_configuration().call_variables(store))?;
+        let variables = names
+            .into_iter()
+            .filter_map(|name| variable(&name).map(|value| Variable { name, value }))
+            .collect();
+        let configuration = Configuration { manifest: manifest.to_owned(), variables };
+        let mut instance = instantiate(engine()?, &component.pre)?;
+        let plan = instance
+            .configure(&configuration)?
+            .map_err(|diagnostics| Error::Manifest { file: file.to_owned(), diagnostics })?;
+        let policy = Self::of(Ok(component), Some(Arc::new(configuration)));
+        let _ = policy.idle.push(instance);
+        Ok((policy, plan))
+    }
+
+    /// The component that decides, if there is one.
+    pub fn component(&self) -> Option<&Component> {
+        self.component.as_ref().ok()
+    }
+
+    /// `propagation.extract`.
+    pub fn extract(&self, traceparent: &str, tracestate: &str, baggage: &str) -> Result<Extraction, Problem> {
+        self.call(|exports, store| {
+            exports.floe_telemetry_propagation().call_extract(store, traceparent, tracestate, baggage)
+        })
+    }
+
+    /// `propagation.inject`.
+    pub fn inject(&self, trace: u128, span: u64, flags: u8, tracestate: &str, baggage: &str) -> Result<Headers, Problem> {
+        let (high, low) = ((trace >> 64) as u64, trace as u64);
+        self.call(|exports, store| {
+            exports.floe_telemetry_propagation().call_inject(store, high, low, span, flags, tracestate, baggage)
+        })
+    }
+
+    /// `propagation.child-baggage`.
+    pub fn child_baggage(&self, baggage: &str) -> Result<String, Problem> {
+        self.call(|exports, store| exports.floe_telemetry_propagation().call_child_baggage(store, baggage))
+    }
+
+    /// `sampling.intent`.
+    pub fn intent(
+        &self,
+        scope: &str,
+        name: &str,
+        kind: SpanKind,
+        attributes: &[KeyValue],
+    ) -> Result<SamplingIntent, Problem> {
+        self.call(|exports, store| exports.floe_telemetry_sampling().call_intent(store, scope, name, kind, attributes))
+    }
+
+    /// `operations.begin`.
+    pub fn begin(&self, kind: OperationKind, name: &str, facts: &[KeyValue]) -> Result<Beginning, Problem> {
+        self.call(|exports, store| exports.floe_telemetry_operations().call_begin(store, kind, name, facts))
+    }
+
+    /// `operations.end`.
+    pub fn end(
+        &self,
+        kind: OperationKind,
+        name: &str,
+        status: &str,
+        seconds: f64,
+        facts: &[KeyValue],
+        error: Option<&Exception>,
+    ) -> Result<Ending, Problem> {
+        self.call(|exports, store| {
+            exports.floe_telemetry_operations().call_end(store, kind, name, status, seconds, facts, error)
+        })
+    }
+
+    /// `errors.classify`.
+    pub fn classify(&self, error: &Exception) -> Result<Exception, Problem> {
+        self.call(|exports, store| exports.floe_telemetry_errors().call_classify(store, error))
+    }
+
+    /// `errors.redact`. As many texts come back as were given.
+    pub fn redact(&self, texts: &[String]) -> Result<Vec<String>, Problem> {
+        let redacted =
+            self.call(|exports, store| exports.floe_telemetry_errors().call_redact(store, texts))?;
+        if redacted.len() == texts.len() {
+            return Ok(redacted);
+        }
+        Err(fault(format!("it redacted {} texts to {}", texts.len(), redacted.len())))
+    }
+
+    /// Calls an instance of the pool. One that trapped is thrown away: it would answer nothing any more.
+    fn call<T>(&self, function: impl FnOnce(&Exports, &mut Store<State>) -> wasmtime::Result<T>) -> Result<T, Problem> {
+        let mut instance = match self.idle.pop() {
+            Some(instance) => instance,
+            None => self.instance()?,
+        };
+        let answer = instance.call(function)?;
+        let _ = self.idle.push(instance);
+        Ok(answer)
+    }
+
+    fn instance(&self) -> Result<Instance, Problem> {
+        let component = self.component.as_ref().map_err(Clone::clone)?;
+        let mut instance = instantiate(engine()?, &component.pre)?;
+        if let Some(configuration) = &self.configuration {
+            // The same text was accepted before; a component that refuses it now is not deterministic.
+            instance.configure(configuration)?.map_err(|_| fault("it refused what it had accepted".to_owned()))?;
+        }
+        Ok(instance)
+    }
+}
+
+impl Instance {
+    fn call<T>(&mut self, function: impl FnOnce(&Exports, &mut Store<State>) -> wasmtime::Result<T>) -> Result<T, Problem> {
+        // Before every call: a deadline set once would be spent by the calls before.
+        self.store.set_epoch_deadline(DEADLINE);
+        function(&self.exports, &mut self.store).map_err(|error| fault(first_line(&error)))
+    }
+
+    fn configure(&mut self, configuration: &Configuration) -> Result<Result<Plan, Vec<Diagnostic>>, Problem> {
+        self.call(|exports, store| {
+            exports.floe_telemetry_configuration().call_configure(
+                store,
+                &configuration.manifest,
+                &configuration.variables,
+            )
+        })
+    }
+}
+
+/// Asks a component who it is: its first call.
+pub(crate) fn describe(engine: &Engine, pre: &PolicyPre<State>) -> Result<Info, Problem> {
+    instantiate(engine, pre)?.call(|exports, store| exports.floe_telemetry_describe().call_describe(store))
+}
+
+fn instantiate(engine: &Engine, pre: &PolicyPre<State>) -> Result<Instance, Problem> {
+    let limits = StoreLimitsBuilder::new().memory_size(MEMORY).instances(64).tables(64).memories(8).build();
+    let mut store = Store::new(engine, State { limits });
+    store.limiter(|state| &mut state.limits);
+    store.set_epoch_deadline(DEADLINE);
+    let exports = pre.instantiate(&mut store).map_err(|error| fault(first_line(&error)))?;
+    Ok(Instance { store, exports })
+}
+
+fn fault(reason: String) -> Problem {
+    Problem::new(
+        "FLOE-C006",
+        format!("the policy component failed: {reason}"),
+        "this is a fault of the component; use another version of it",
+    )
+}

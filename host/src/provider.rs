@@ -1,0 +1,325 @@
+//! Sets up OpenTelemetry as the plan says, and ends it within a bounded time.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use floe_telemetry_otlp::{Collector, Exporters, Transport};
+use opentelemetry::metrics::{Counter as SdkCounter, Histogram, MeterProvider};
+use opentelemetry::trace::TracerProvider;
+use opentelemetry::{Context, KeyValue, global};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::logs::{BatchConfigBuilder as LogBatchConfigBuilder, BatchLogProcessor, SdkLoggerProvider};
+use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
+use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracer, SdkTracerProvider};
+
+use crate::attribute;
+use crate::bindings::exports::floe::telemetry::configuration::{InstrumentKind, Plan, Protocol};
+use crate::component::Component;
+use crate::environment::Environment;
+use crate::error::{Error, Problem, Undelivered, render};
+use crate::export::{Counted, Counter, Counts, Redacted};
+use crate::manifest;
+use crate::policy::Policy;
+use crate::propagator::FloePropagator;
+use crate::sampler::FloeSampler;
+
+/// Name of the scope of floe's own operations.
+const SCOPE: &str = "floe-telemetry";
+
+/// Telemetry of this process. Dropping it delivers what is left, within the manifest's `shutdown_timeout_millis`.
+#[derive(Debug)]
+pub struct TelemetryProvider {
+    policy: Policy,
+    propagator: FloePropagator,
+    tracer: SdkTracer,
+    context: Context,
+    sdk: Option<Sdk>,
+}
+
+#[derive(Debug)]
+struct Sdk {
+    plan: Plan,
+    tracer_provider: SdkTracerProvider,
+    meter_provider: SdkMeterProvider,
+    logger_provider: SdkLoggerProvider,
+    instruments: HashMap<String, Instrument>,
+    spans: Arc<Counter>,
+    logs: Arc<Counter>,
+    metrics: Arc<Counter>,
+    ended: AtomicBool,
+}
+
+#[derive(Debug)]
+enum Instrument {
+    Counter(SdkCounter<u64>),
+    Histogram(Histogram<f64>),
+}
+
+impl TelemetryProvider {
+    /// Telemetry as a manifest and the process environment say, installed as OpenTelemetry's global providers and propagator.
+    pub fn from_manifest(manifest: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::from_manifest_with(manifest, |name| std::env::var(name).ok())
+    }
+
+    /// The same with variables from elsewhere than the process environment.
+    pub fn from_manifest_with(
+        manifest: impl AsRef<Path>,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, Error> {
+        let manifest = manifest.as_ref();
+        let text = manifest::read(manifest)?;
+        let component = Component::load()?;
+        let file = manifest.display().to_string();
+        let (policy, plan) = Policy::configure(component, &file, &text, variable)?;
+        if !plan.warnings.is_empty() {
+            tracing::warn!("{}", render(&file, &plan.warnings));
+        }
+        let sdk = if plan.enabled { Some(Sdk::start(&policy, plan)?) } else { None };
+        Ok(Self::with(policy, sdk))
+    }
+
+    /// Telemetry as a manifest says or, where that cannot be had, the reason in the log and nothing but context
+    /// propagation: a pipeline does not fail because its telemetry does.
+    pub fn init(manifest: impl AsRef<Path>) -> Self {
+        Self::from_manifest(manifest).unwrap_or_else(|error| {
+            tracing::error!("{error}");
+            Self::disabled()
+        })
+    }
+
+    /// No telemetry; context still propagates.
+    pub fn disabled() -> Self {
+        let component = Component::load().or_else(|problem| {
+            tracing::error!("{problem}");
+            Component::built_in()
+        });
+        Self::with(component.map_or_else(Policy::unavailable, Policy::unconfigured), None)
+    }
+
+    /// Makes these the telemetry of the process.
+    fn with(policy: Policy, sdk: Option<Sdk>) -> Self {
+        let tracer = match &sdk {
+            Some(sdk) => {
+                global::set_tracer_provider(sdk.tracer_provider.clone());
+                global::set_meter_provider(sdk.meter_provider.clone());
+                sdk.tracer_provider.tracer(SCOPE)
+            }
+            None => unsampled(),
+        };
+        global::set_text_map_propagator(FloePropagator::new(policy.clone()));
+        let propagator = FloePropagator::new(policy.clone());
+        let context = Environment::current().context(&propagator);
+        Self { policy, propagator, tracer, context, sdk }
+    }
+
+    /// The policy that decides.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The plan, if telemetry is enabled.
+    pub fn plan(&self) -> Option<&Plan> {
+        self.sdk.as_ref().map(|sdk| &sdk.plan)
+    }
+
+    /// The context that this process was started with.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// The variables with which a child process continues `context`.
+    pub fn environment(&self, context: &Context) -> Environment {
+        Environment::of(context, &self.propagator)
+    }
+
+    /// What became of the spans and of the log records so far.
+    pub fn counts(&self) -> (Counts, Counts) {
+        self.sdk.as_ref().map(|sdk| (sdk.spans.counts(), sdk.logs.counts())).unwrap_or_default()
+    }
+
+    pub(crate) fn tracer(&self) -> &SdkTracer {
+        &self.tracer
+    }
+
+    pub(crate) fn logger_provider(&self) -> Option<&SdkLoggerProvider> {
+        self.sdk.as_ref().map(|sdk| &sdk.logger_provider)
+    }
+
+    /// Records a measurement on an instrument of the plan.
+    pub(crate) fn record(&self, instrument: &str, value: f64, attributes: &[KeyValue]) {
+        match self.sdk.as_ref().and_then(|sdk| sdk.instruments.get(instrument)) {
+            Some(Instrument::Counter(counter)) => counter.add(value as u64, attributes),
+            Some(Instrument::Histogram(histogram)) => histogram.record(value, attributes),
+            None => {}
+        }
+    }
+
+    /// Delivers what is left and ends telemetry, within the plan's time. Calling it again does nothing.
+    pub fn shutdown(&self) -> Result<(), Undelivered> {
+        match &self.sdk {
+            Some(sdk) if !sdk.ended.swap(true, Ordering::SeqCst) => sdk.shutdown(),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for TelemetryProvider {
+    fn drop(&mut self) {
+        if let Err(undelivered) = self.shutdown() {
+            tracing::warn!("{undelivered}");
+        }
+    }
+}
+
+/// A tracer whose spans carry on a remote context and are never recorded.
+fn unsampled() -> SdkTracer {
+    SdkTracerProvider::builder().with_sampler(opentelemetry_sdk::trace::Sampler::AlwaysOff).build().tracer(SCOPE)
+}
+
+impl Sdk {
+    fn start(policy: &Policy, plan: Plan) -> Result<Self, Error> {
+        let collector = Collector {
+            endpoint: plan.exporter.endpoint.clone(),
+            transport: match plan.exporter.protocol {
+                Protocol::Grpc => Transport::Grpc,
+                Protocol::HttpProtobuf => Transport::HttpProtobuf,
+            },
+            timeout: milliseconds(plan.exporter.timeout),
+        };
+        let Exporters { spans, metrics, logs } = collector.exporters().map_err(|error| {
+            Problem::new("FLOE-X002", error.to_string(), "check the endpoint and the protocol in the manifest")
+        })?;
+        let [span_counter, log_counter, metric_counter] = <[Arc<Counter>; 3]>::default();
+        let resource = resource(policy, &plan);
+
+        let span_batch = BatchConfigBuilder::default()
+            .with_max_queue_size(plan.batch.queue as usize)
+            .with_max_export_batch_size(plan.batch.size as usize)
+            .with_scheduled_delay(milliseconds(plan.batch.delay))
+            .build();
+        let spans = Redacted { counted: counted(spans, &span_counter), policy: policy.clone() };
+        let processor = BatchSpanProcessor::builder(spans).with_batch_config(span_batch).build();
+        let tracer_provider = SdkTracerProvider::builder()
+            .with_sampler(FloeSampler::new(policy.clone(), &plan))
+            .with_resource(resource.clone())
+            .with_span_processor(counted(processor, &span_counter))
+            .build();
+
+        let log_batch = LogBatchConfigBuilder::default()
+            .with_max_queue_size(plan.batch.queue as usize)
+            .with_max_export_batch_size(plan.batch.size as usize)
+            .with_scheduled_delay(milliseconds(plan.batch.delay))
+            .build();
+        let logs = Redacted { counted: counted(logs, &log_counter), policy: policy.clone() };
+        let processor = BatchLogProcessor::builder(logs).with_batch_config(log_batch).build();
+        let logger_provider = SdkLoggerProvider::builder()
+            .with_resource(resource.clone())
+            .with_log_processor(counted(processor, &log_counter))
+            .build();
+
+        let reader = PeriodicReader::builder(counted(metrics, &metric_counter))
+            .with_interval(milliseconds(plan.interval))
+            .build();
+        let meter_provider = SdkMeterProvider::builder().with_resource(resource).with_reader(reader).build();
+
+        Ok(Self {
+            instruments: instruments(&meter_provider, &plan),
+            plan,
+            tracer_provider,
+            meter_provider,
+            logger_provider,
+            spans: span_counter,
+            logs: log_counter,
+            metrics: metric_counter,
+            ended: AtomicBool::new(false),
+        })
+    }
+
+    /// The three signals end at the same time, each on a thread of its own, and none is waited for longer than the plan says: the SDK's
+    /// own time-outs do not bound an export that hangs.
+    fn shutdown(&self) -> Result<(), Undelivered> {
+        let timeout = milliseconds(self.plan.shutdown);
+        let deadline = Instant::now() + timeout;
+        let (done, ends) = mpsc::channel();
+        let (traces, metrics, logs) =
+            (self.tracer_provider.clone(), self.meter_provider.clone(), self.logger_provider.clone());
+        let signals: [Box<dyn FnOnce() -> bool + Send>; 3] = [
+            Box::new(move || traces.shutdown_with_timeout(timeout).is_ok()),
+            Box::new(move || metrics.shutdown_with_timeout(timeout).is_ok()),
+            Box::new(move || logs.shutdown_with_timeout(timeout).is_ok()),
+        ];
+        let mut waiting = 0;
+        for signal in signals {
+            let done = done.clone();
+            let started = std::thread::Builder::new().name("floe-telemetry-shutdown".to_owned()).spawn(move || {
+                // Nobody listens after the deadline.
+                let _ = done.send(signal());
+            });
+            waiting += usize::from(started.is_ok());
+        }
+        let in_time = (0..waiting).all(|_| ends.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_ok());
+        let undelivered = Undelivered {
+            endpoint: self.plan.exporter.endpoint.clone(),
+            spans: self.spans.counts().undelivered(),
+            logs: self.logs.counts().undelivered(),
+            metrics: self.metrics.failing() || !in_time,
+        };
+        if undelivered.spans == 0 && undelivered.logs == 0 && !undelivered.metrics { Ok(()) } else { Err(undelivered) }
+    }
+}
+
+fn counted<T>(inner: T, counter: &Arc<Counter>) -> Counted<T> {
+    Counted { inner, counter: Arc::clone(counter) }
+}
+
+fn milliseconds(number: u32) -> Duration {
+    Duration::from_millis(u64::from(number))
+}
+
+/// The plan's resource, this process, and the policy that decides in it.
+fn resource(policy: &Policy, plan: &Plan) -> Resource {
+    let decides = policy.component().into_iter().flat_map(|component| {
+        [
+            KeyValue::new("floe.policy.name", component.info().name.clone()),
+            KeyValue::new("floe.policy.version", component.info().version.clone()),
+            KeyValue::new("floe.policy.digest", component.digest().to_owned()),
+        ]
+    });
+    Resource::builder()
+        .with_attributes([
+            KeyValue::new("process.pid", i64::from(std::process::id())),
+            KeyValue::new("service.instance.id", uuid::Uuid::new_v4().to_string()),
+        ])
+        .with_attributes(decides)
+        .with_attributes(attribute::to_sdk(&plan.resource))
+        .build()
+}
+
+fn instruments(provider: &SdkMeterProvider, plan: &Plan) -> HashMap<String, Instrument> {
+    let meter = provider.meter(SCOPE);
+    plan.instruments
+        .iter()
+        .map(|instrument| {
+            let (name, unit, description) =
+                (instrument.name.clone(), instrument.unit.clone(), instrument.description.clone());
+            let built = match instrument.kind {
+                InstrumentKind::Counter => Instrument::Counter(
+                    meter.u64_counter(name.clone()).with_unit(unit).with_description(description).build(),
+                ),
+                InstrumentKind::Histogram => Instrument::Histogram(
+                    meter
+                        .f64_histogram(name.clone())
+                        .with_unit(unit)
+                        .with_description(description)
+                        .with_boundaries(instrument.boundaries.clone())
+                        .build(),
+                ),
+            };
+            (name, built)
+        })
+        .collect()
+}

@@ -1,0 +1,89 @@
+# Every task of this project. `./justw` runs it on a machine without `just`.
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+# Builds are kept outside the tree, so that a fresh clone starts warm.
+cache := env("FLOE_CACHE", env("XDG_CACHE_HOME", home_directory() / ".cache") / "floe-telemetry")
+export CARGO_TARGET_DIR := env("CARGO_TARGET_DIR", cache / "target")
+
+# Python's packages by their lock; our own package, as its wheel installs it, by this clone.
+venv := cache / "venv-" + replace_regex(sha256_file("tests/requirements.txt"), '^(.{16}).*$', '$1')
+site := cache / "site-" + replace_regex(sha256(justfile_directory()), '^(.{16}).*$', '$1')
+python := venv / "bin/python"
+export PYTHONPATH := site
+
+# The one component, for the Rust hosts' build and for the wheel.
+component := CARGO_TARGET_DIR / "component/wasm32-unknown-unknown/component/floe_policy.wasm"
+export FLOE_POLICY_COMPONENT := component
+
+# Lists the tasks.
+[private]
+default:
+    @just --list --unsorted
+
+# Runs the example pipeline and shows its one trace. Arguments: --fail, --endpoint URL --protocol grpc|http, --verbose
+demo *ARGS: _cli _python
+    @{{CARGO_TARGET_DIR}}/debug/floe-telemetry demo --python {{python}} {{ARGS}}
+
+# Checks and tests everything; what CI runs.
+test: check test-rust test-python end-to-end
+
+# Formats, lints and types, in both languages.
+check: _policy _python
+    cargo fmt --check
+    cargo clippy --locked --workspace --all-targets -- -D warnings
+    {{python}} -m ruff format --check .
+    {{python}} -m ruff check .
+    {{python}} -m mypy --config-file adapters/python/pyproject.toml adapters/python/src adapters/python/tests tests examples/pipeline/sales_pipeline
+
+# Puts the code in the project's format.
+format: _python
+    cargo fmt
+    {{python}} -m ruff format .
+    {{python}} -m ruff check --fix .
+
+# The Rust tests: policy, hosts, command, and the vectors natively and through the component.
+test-rust: _policy
+    cargo test --locked --workspace
+
+# The Python package's tests, the vectors among them.
+test-python *ARGS: _python
+    cd adapters/python && {{python}} -m pytest {{ARGS}}
+
+# The example pipeline through a real Collector.
+end-to-end *ARGS: _cli _python
+    FLOE_OTELCOL=$(tests/collector/build.sh) FLOE_CLI={{CARGO_TARGET_DIR}}/debug/floe-telemetry {{python}} -m pytest tests/end_to_end {{ARGS}}
+
+# Builds the component with cargo-component as well and compares the exports of the two.
+component: _policy
+    tests/component/compare.sh {{component}}
+
+# Builds the Collector of the end-to-end tests, or finds one, and prints its path.
+collector:
+    @tests/collector/build.sh
+
+# What telemetry costs, as ratios to the bare SDK.
+bench: _policy _python
+    cargo run --locked --release --package floe-telemetry-benchmarks
+    {{python}} tests/benchmarks/python/bench.py
+
+# The command line program, optimised; prints its path.
+build: _policy
+    cargo build --locked --release --package floe-telemetry-cli >&2
+    @echo {{CARGO_TARGET_DIR}}/release/floe-telemetry
+
+# The Python wheel, with the component in it, into dist/.
+wheel: _python
+    {{python}} -m build --no-isolation --wheel --outdir dist adapters/python
+
+# Pins Python's packages anew. Rust's are in Cargo.lock.
+lock:
+    {{python}} -m uv pip compile --generate-hashes --universal --python-version 3.11 --only-binary :all: --no-strip-extras --no-emit-index-url --no-emit-find-links --custom-compile-command 'just lock' --output-file tests/requirements.txt tests/requirements.in
+
+_policy:
+    @guest/build.sh >/dev/null
+
+_cli: _policy
+    @cargo build --locked --quiet --package floe-telemetry-cli
+
+_python: _policy
+    @tests/python.sh {{venv}} {{site}} {{component}}

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# python.sh VENV SITE COMPONENT: the locked packages in VENV, made once, and this clone's own package as its wheel installs it in SITE.
+set -euo pipefail
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+venv=$1 site=$2 component=$3
+
+pip() { "$venv/bin/python" -m pip --disable-pip-version-check --quiet "$@"; }
+
+if [[ ! -f $venv/complete ]]; then
+    echo "installing the Python packages of tests/requirements.txt into $venv" >&2
+    python3 -m venv --clear "$venv"
+    pip install --require-hashes --requirement tests/requirements.txt
+    touch "$venv/complete"
+fi
+
+carried=adapters/python/src/floe_telemetry/floe_policy.wasm
+cmp --quiet "$component" "$carried" || cp "$component" "$carried"
+
+# Installed anew where a file of the package is newer than the last install.
+if [[ ! -f $site/complete || -n $(find adapters/python -newer "$site/complete" -type f -not -path '*/__pycache__/*' -not -path '*/.*' -print -quit) ]]; then
+    rm -rf "$site"
+    pip install --no-deps --no-build-isolation --no-index --target "$site" ./adapters/python
+    touch "$site/complete"
+fi

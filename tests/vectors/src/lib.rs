@@ -1,0 +1,73 @@
+//! The cases of `tests/vectors/*.json`: a function of the contract, its arguments and what it must answer.
+//!
+//! The policy runs them natively, the Rust host and the Python host through the component. WIT values are JSON: a record is an object, an
+//! enum its case's name, an absent option `null`, a result `{"ok": ...}` or `{"err": ...}`. An object in `result` names the fields that matter.
+
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// One file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vectors {
+    /// `interface.function`, as WIT names them.
+    pub function: String,
+    /// The manifest that the instance is configured with first, if any.
+    pub manifest: Option<String>,
+    /// The cases.
+    pub cases: Vec<Case>,
+}
+
+/// One call.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// What it shows.
+    pub name: String,
+    /// Arguments.
+    pub arguments: Vec<Value>,
+    /// What must come back.
+    pub result: Value,
+}
+
+/// Calls every case of every file with `call(manifest, function, arguments)` and says which answered otherwise. Answers how many there were.
+pub fn run(
+    mut call: impl FnMut(Option<&str>, &str, &[Value]) -> Result<Value, Box<dyn Error>>,
+) -> Result<usize, Box<dyn Error>> {
+    let (mut count, mut wrong) = (0, Vec::new());
+    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")))? {
+        let path = entry?.path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let vectors: Vectors = serde_json::from_str(&fs::read_to_string(&path)?)?;
+        for case in &vectors.cases {
+            count += 1;
+            let found = call(vectors.manifest.as_deref(), &vectors.function, &case.arguments)?;
+            if !matches(&case.result, &found) {
+                wrong.push(format!(
+                    "{} {:?}\n  expected {}\n  found    {found}",
+                    vectors.function, case.name, case.result
+                ));
+            }
+        }
+    }
+    if wrong.is_empty() { Ok(count) } else { Err(wrong.join("\n").into()) }
+}
+
+/// Equal, where an expected object may leave fields out.
+fn matches(expected: &Value, found: &Value) -> bool {
+    match (expected, found) {
+        (Value::Object(expected), Value::Object(found)) => {
+            expected.iter().all(|(key, value)| found.get(key).is_some_and(|found| matches(value, found)))
+        }
+        (Value::Array(expected), Value::Array(found)) => {
+            expected.len() == found.len() && expected.iter().zip(found).all(|(expected, found)| matches(expected, found))
+        }
+        (expected, found) => expected == found,
+    }
+}
