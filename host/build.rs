@@ -9,7 +9,10 @@ const TARGET: &str = "wasm32-unknown-unknown";
 fn main() -> ExitCode {
     match component() {
         Ok(component) => {
-            println!("cargo::rustc-env=FLOE_POLICY_COMPONENT_FILE={}", component.display());
+            println!(
+                "cargo::rustc-env=FLOE_POLICY_COMPONENT_FILE={}",
+                component.display()
+            );
             ExitCode::SUCCESS
         }
         Err(message) => {
@@ -40,7 +43,15 @@ fn build() -> Result<PathBuf, String> {
     // A target directory of its own: cargo's lock on the outer one is held while this runs.
     let target = Path::new(&variable("OUT_DIR")?).join("component");
     let status = Command::new(variable("CARGO")?)
-        .args(["build", "--package", "floe-telemetry-policy", "--profile", "component", "--target", TARGET])
+        .args([
+            "build",
+            "--package",
+            "floe-telemetry-policy",
+            "--profile",
+            "component",
+            "--target",
+            TARGET,
+        ])
         .current_dir(&workspace)
         .env("CARGO_TARGET_DIR", &target)
         // What cargo sets for this crate's own build would be wrong for the component.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use opentelemetry::{Array, Key, KeyValue, StringValue, Value};
 use serde_json::Value as Json;
 
-use crate::bindings::floe::telemetry::types::KeyValue as Attribute;
+use crate::bindings::exports::floe::telemetry::types::KeyValue as Attribute;
 
 /// Attributes of the contract as the SDK has them. What is no scalar and no list of strings is left out.
 pub(crate) fn to_sdk(attributes: &[Attribute]) -> Vec<KeyValue> {
@@ -14,7 +14,10 @@ pub(crate) fn to_sdk(attributes: &[Attribute]) -> Vec<KeyValue> {
         .filter_map(|attribute| {
             let value = to_value(serde_json::from_str(&attribute.value).ok()?)?;
             // Reference-counted, so that a copy for each span is no allocation.
-            Some(KeyValue::new(Key::from(Arc::<str>::from(attribute.key.as_str())), value))
+            Some(KeyValue::new(
+                Key::from(Arc::<str>::from(attribute.key.as_str())),
+                value,
+            ))
         })
         .collect()
 }
@@ -28,8 +31,10 @@ fn to_value(json: Json) -> Option<Value> {
         },
         Json::String(text) => Some(Value::String(StringValue::from(Arc::<str>::from(text)))),
         Json::Array(items) => {
-            let texts: Option<Vec<StringValue>> =
-                items.into_iter().map(|item| item.as_str().map(|text| StringValue::from(text.to_owned()))).collect();
+            let texts: Option<Vec<StringValue>> = items
+                .into_iter()
+                .map(|item| item.as_str().map(|text| StringValue::from(text.to_owned())))
+                .collect();
             texts.map(|texts| Value::Array(Array::String(texts)))
         }
         Json::Null | Json::Object(_) => None,
@@ -45,5 +50,8 @@ pub(crate) fn from_sdk(key: &str, value: &Value) -> Attribute {
         Value::Array(Array::String(texts)) => texts.iter().map(StringValue::as_str).collect(),
         other => Json::from(other.as_str()),
     };
-    Attribute { key: key.to_owned(), value: json.to_string() }
+    Attribute {
+        key: key.to_owned(),
+        value: json.to_string(),
+    }
 }

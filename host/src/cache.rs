@@ -11,7 +11,9 @@ use wasmtime::component::Component;
 
 /// The compiled form of a component, from disk where it is there. Trouble with the disk only costs the time of a compile.
 pub(crate) fn compiled(engine: &Engine, wasm: &[u8], digest: &str) -> wasmtime::Result<Component> {
-    let Ok(directory) = directory() else { return Component::new(engine, wasm) };
+    let Ok(directory) = directory() else {
+        return Component::new(engine, wasm);
+    };
     let mut compatibility = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut compatibility);
     let file = directory.join(format!("{digest}-{:016x}.cwasm", compatibility.finish()));
@@ -38,7 +40,10 @@ fn directory() -> io::Result<PathBuf> {
         .or_else(|| dirs::cache_dir().map(|cache| cache.join("floe-telemetry")))
         .ok_or(io::ErrorKind::NotFound)?;
     let directory = base.join("compiled");
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&directory)?;
     let metadata = fs::symlink_metadata(&directory)?;
     // A file that this process makes belongs to its user; so must the directory.
     let ours = tempfile::tempfile()?.metadata()?.uid();

@@ -18,7 +18,8 @@ const VARIABLE: &str = "FLOE_TELEMETRY_COMPONENT";
 const CONTRACT: &str = "0.1.0";
 /// Largest component in bytes.
 const LARGEST: u64 = 64 * 1024 * 1024;
-const HELP: &str = "build one with `just component`, or unset FLOE_TELEMETRY_COMPONENT to use the built-in policy";
+const HELP: &str =
+    "build one with `just component`, or unset FLOE_TELEMETRY_COMPONENT to use the built-in policy";
 
 static BUILT_IN: &[u8] = include_bytes!(env!("FLOE_POLICY_COMPONENT_FILE"));
 
@@ -32,7 +33,10 @@ pub struct Component {
 
 impl std::fmt::Debug for Component {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Component").field("info", &self.info).field("digest", &self.digest).finish_non_exhaustive()
+        f.debug_struct("Component")
+            .field("info", &self.info)
+            .field("digest", &self.digest)
+            .finish_non_exhaustive()
     }
 }
 
@@ -53,9 +57,15 @@ impl Component {
     /// The component in a file.
     pub fn from_file(path: &Path) -> Result<Self, Problem> {
         let unreadable = |reason: String| {
-            Problem::new("FLOE-C001", format!("the component {} cannot be read: {reason}", path.display()), HELP)
+            Problem::new(
+                "FLOE-C001",
+                format!("the component {} cannot be read: {reason}", path.display()),
+                HELP,
+            )
         };
-        let size = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
+        let size = std::fs::metadata(path)
+            .map_err(|error| unreadable(error.to_string()))?
+            .len();
         if size > LARGEST {
             return Err(unreadable(format!("it is larger than {LARGEST} bytes")));
         }
@@ -69,14 +79,28 @@ impl Component {
             // Component Model binary format: version 0x0d, layer 1.
             Some(b"\0asm\x0d\0\x01\0") => {}
             Some(b"\0asm\x01\0\0\0") => {
-                return Err(Problem::new("FLOE-C003", "this is a core WebAssembly module, not a component", HELP));
+                return Err(Problem::new(
+                    "FLOE-C003",
+                    "this is a core WebAssembly module, not a component",
+                    HELP,
+                ));
             }
-            _ => return Err(Problem::new("FLOE-C002", "this is not a WebAssembly component", HELP)),
+            _ => {
+                return Err(Problem::new(
+                    "FLOE-C002",
+                    "this is not a WebAssembly component",
+                    HELP,
+                ));
+            }
         }
         let digest = hex(&Sha256::digest(bytes));
         let engine = engine()?;
         let component = cache::compiled(engine, bytes, &digest).map_err(|error| {
-            Problem::new("FLOE-C002", format!("the component is truncated or broken: {}", first_line(&error)), HELP)
+            Problem::new(
+                "FLOE-C002",
+                format!("the component is truncated or broken: {}", first_line(&error)),
+                HELP,
+            )
         })?;
         if let Some((import, _)) = component.component_type().imports(engine).next() {
             return Err(Problem::new(
@@ -85,14 +109,27 @@ impl Component {
                 "build it for a target without imports, as CONTRIBUTING.md says",
             ));
         }
-        let pre = Linker::<State>::new(engine).instantiate_pre(&component).and_then(PolicyPre::new).map_err(|error| {
-            Problem::new("FLOE-C004", format!("the component is not of the world `policy`: {}", first_line(&error)), HELP)
-        })?;
+        let pre = Linker::<State>::new(engine)
+            .instantiate_pre(&component)
+            .and_then(PolicyPre::new)
+            .map_err(|error| {
+                Problem::new(
+                    "FLOE-C004",
+                    format!(
+                        "the component is not of the world `policy`: {}",
+                        first_line(&error)
+                    ),
+                    HELP,
+                )
+            })?;
         let info = policy::describe(engine, &pre)?;
         if minor(&info.contract) != minor(CONTRACT) {
             return Err(Problem::new(
                 "FLOE-C005",
-                format!("the component speaks contract {}, this host {CONTRACT}", info.contract),
+                format!(
+                    "the component speaks contract {}, this host {CONTRACT}",
+                    info.contract
+                ),
                 "use a component of the host's minor version",
             ));
         }

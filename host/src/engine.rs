@@ -26,7 +26,11 @@ fn start() -> Result<Engine, Problem> {
     // Calls are synchronous; support for concurrent ones would cost each of them.
     config.concurrency_support(false);
     let problem = |error: String| {
-        Problem::new("FLOE-C007", format!("WebAssembly cannot run here: {error}"), "use a platform that wasmtime supports")
+        Problem::new(
+            "FLOE-C007",
+            format!("WebAssembly cannot run here: {error}"),
+            "use a platform that wasmtime supports",
+        )
     };
     let engine = Engine::new(&config).map_err(|error| problem(error.to_string()))?;
     let weak = engine.weak();

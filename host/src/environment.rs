@@ -38,14 +38,28 @@ impl Environment {
 
     /// The variables.
     pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
-        self.0.iter().map(|(name, value)| (OsStr::new(name), OsStr::new(value)))
+        self.0
+            .iter()
+            .map(|(name, value)| (OsStr::new(name), OsStr::new(value)))
     }
 }
 
 fn normalized(name: &str) -> String {
-    let upper: String =
-        name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
-    if upper.is_empty() || upper.starts_with(|c: char| c.is_ascii_digit()) { format!("_{upper}") } else { upper }
+    let upper: String = name
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() {
+                c.to_ascii_uppercase()
+            } else {
+                '_'
+            }
+        })
+        .collect();
+    if upper.is_empty() || upper.starts_with(|c: char| c.is_ascii_digit()) {
+        format!("_{upper}")
+    } else {
+        upper
+    }
 }
 
 impl Extractor for Environment {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::bindings::floe::telemetry::types::{Diagnostic, Severity};
+use crate::bindings::exports::floe::telemetry::types::{Diagnostic, Severity};
 
 /// Something that is wrong outside any manifest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,7 +19,11 @@ pub struct Problem {
 impl Problem {
     /// A problem.
     pub fn new(code: &'static str, message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { code, message: message.into(), help: help.into() }
+        Self {
+            code,
+            message: message.into(),
+            help: help.into(),
+        }
     }
 }
 
@@ -41,7 +45,11 @@ pub enum Error {
 
 /// Diagnostics for people: one paragraph each.
 pub fn render(file: &str, diagnostics: &[Diagnostic]) -> String {
-    diagnostics.iter().map(|found| Rendered { file, found }.to_string()).collect::<Vec<_>>().join("\n")
+    diagnostics
+        .iter()
+        .map(|found| Rendered { file, found }.to_string())
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 struct Rendered<'a> {

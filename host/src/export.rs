@@ -59,7 +59,11 @@ impl Counter {
     }
 
     fn exported(&self, items: usize, result: OTelSdkResult) -> OTelSdkResult {
-        let counter = if result.is_ok() { &self.delivered } else { &self.failed };
+        let counter = if result.is_ok() {
+            &self.delivered
+        } else {
+            &self.failed
+        };
         counter.fetch_add(items as u64, Ordering::Relaxed);
         self.failing.store(result.is_err(), Ordering::Relaxed);
         result
@@ -150,8 +154,10 @@ impl<T: SpanExporter> SpanExporter for Redacted<T> {
 
 impl<T: LogExporter> LogExporter for Redacted<T> {
     async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
-        let mut records: Vec<(SdkLogRecord, &InstrumentationScope)> =
-            batch.iter().map(|(record, scope)| (record.clone(), scope)).collect();
+        let mut records: Vec<(SdkLogRecord, &InstrumentationScope)> = batch
+            .iter()
+            .map(|(record, scope)| (record.clone(), scope))
+            .collect();
         let redacted = redact_all(&self.policy, |texts| logs(&mut records, texts));
         let result = match redacted {
             Ok(()) => {
@@ -217,7 +223,9 @@ fn redact_all(policy: &Policy, mut visit: impl FnMut(&mut Visit<'_>)) -> OTelSdk
     if texts.is_empty() {
         return Ok(());
     }
-    let redacted = policy.redact(&texts).map_err(|problem| OTelSdkError::InternalFailure(problem.message))?;
+    let redacted = policy
+        .redact(&texts)
+        .map_err(|problem| OTelSdkError::InternalFailure(problem.message))?;
     visit(&mut Visit::Replace(&mut redacted.into_iter()));
     Ok(())
 }
@@ -231,7 +239,9 @@ fn spans(batch: &mut [SpanData], texts: &mut Visit<'_>) {
             for pair in &mut event.attributes {
                 if let Value::String(text) = &pair.value {
                     let text = text.as_str().to_owned();
-                    texts.text(&text, |redacted| pair.value = Value::String(StringValue::from(redacted)));
+                    texts.text(&text, |redacted| {
+                        pair.value = Value::String(StringValue::from(redacted))
+                    });
                 }
             }
         }
@@ -241,7 +251,9 @@ fn spans(batch: &mut [SpanData], texts: &mut Visit<'_>) {
 fn logs(records: &mut [(SdkLogRecord, &InstrumentationScope)], texts: &mut Visit<'_>) {
     for (record, _) in records {
         if let Some(AnyValue::String(body)) = record.body().cloned() {
-            texts.text(body.as_str(), |redacted| record.set_body(AnyValue::from(redacted)));
+            texts.text(body.as_str(), |redacted| {
+                record.set_body(AnyValue::from(redacted))
+            });
         }
         let attributes: Vec<_> = record.attributes_iter().cloned().collect();
         for (key, value) in attributes {

@@ -9,8 +9,16 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::provider::TelemetryProvider;
 
 /// What the export itself logs; exported, it would feed itself.
-const EXPORT: [&str; 8] =
-    ["opentelemetry", "opentelemetry_sdk", "opentelemetry_otlp", "hyper", "hyper_util", "h2", "tonic", "reqwest"];
+const EXPORT: [&str; 8] = [
+    "opentelemetry",
+    "opentelemetry_sdk",
+    "opentelemetry_otlp",
+    "hyper",
+    "hyper_util",
+    "h2",
+    "tonic",
+    "reqwest",
+];
 
 impl TelemetryProvider {
     /// A layer for a `tracing` subscriber: spans and events of the manifest's level and above. It does nothing where telemetry is
@@ -21,7 +29,11 @@ impl TelemetryProvider {
     {
         let logs = self.logger_provider()?;
         let spans = tracing_opentelemetry::layer().with_tracer(self.tracer().clone());
-        Some(spans.and_then(OpenTelemetryTracingBridge::new(logs)).with_filter(self.targets()))
+        Some(
+            spans
+                .and_then(OpenTelemetryTracingBridge::new(logs))
+                .with_filter(self.targets()),
+        )
     }
 
     fn targets(&self) -> Targets {
@@ -31,8 +43,10 @@ impl TelemetryProvider {
             Some("ERROR" | "CRITICAL") => LevelFilter::ERROR,
             _ => LevelFilter::INFO,
         };
-        EXPORT.iter().fold(Targets::new().with_default(level), |targets, target| {
-            targets.with_target(*target, LevelFilter::OFF)
-        })
+        EXPORT
+            .iter()
+            .fold(Targets::new().with_default(level), |targets, target| {
+                targets.with_target(*target, LevelFilter::OFF)
+            })
     }
 }

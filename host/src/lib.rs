@@ -32,7 +32,7 @@ pub use bindings::exports::floe::telemetry::describe::Info;
 pub use bindings::exports::floe::telemetry::operations::{Beginning, Ending, OperationKind, Outcome};
 pub use bindings::exports::floe::telemetry::propagation::{Extraction, Headers};
 pub use bindings::exports::floe::telemetry::sampling::{ParentMode, SamplingIntent};
-pub use bindings::floe::telemetry::types::{Diagnostic, Exception, KeyValue, Severity, SpanKind};
+pub use bindings::exports::floe::telemetry::types::{Diagnostic, Exception, KeyValue, Severity, SpanKind};
 pub use component::Component;
 pub use error::{Error, Problem, Undelivered, render};
 pub use export::Counts;

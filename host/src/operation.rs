@@ -10,7 +10,7 @@ use opentelemetry::{Context, KeyValue, Value};
 
 use crate::attribute;
 use crate::bindings::exports::floe::telemetry::operations::{OperationKind, Outcome, Status};
-use crate::bindings::floe::telemetry::types::{Exception, KeyValue as Attribute, SpanKind};
+use crate::bindings::exports::floe::telemetry::types::{Exception, KeyValue as Attribute, SpanKind};
 use crate::propagator::with_child_baggage;
 use crate::provider::TelemetryProvider;
 
@@ -40,8 +40,18 @@ impl TelemetryProvider {
     /// An operation, a child of the current context or else of the context that this process was started with.
     pub fn operation(&self, kind: OperationKind, name: impl Into<String>) -> OperationBuilder<'_> {
         let current = Context::current();
-        let parent = if current.span().span_context().is_valid() { current } else { self.context().clone() };
-        OperationBuilder { provider: self, kind, name: name.into(), facts: Vec::new(), parent }
+        let parent = if current.span().span_context().is_valid() {
+            current
+        } else {
+            self.context().clone()
+        };
+        OperationBuilder {
+            provider: self,
+            kind,
+            name: name.into(),
+            facts: Vec::new(),
+            parent,
+        }
     }
 }
 
@@ -62,9 +72,19 @@ impl<'a> OperationBuilder<'a> {
 
     /// Begins it.
     pub fn begin(self) -> Operation<'a> {
-        let Self { provider, kind, name, facts, parent } = self;
+        let Self {
+            provider,
+            kind,
+            name,
+            facts,
+            parent,
+        } = self;
         let (span_name, span_kind, attributes) = match provider.policy().begin(kind, &name, &facts) {
-            Ok(beginning) => (beginning.name, sdk_kind(beginning.kind), attribute::to_sdk(&beginning.attributes)),
+            Ok(beginning) => (
+                beginning.name,
+                sdk_kind(beginning.kind),
+                attribute::to_sdk(&beginning.attributes),
+            ),
             Err(problem) => {
                 tracing::warn!(code = problem.code, "{}", problem.message);
                 (name.clone(), SdkSpanKind::Internal, Vec::new())
@@ -72,11 +92,22 @@ impl<'a> OperationBuilder<'a> {
         };
         let tracer = provider.tracer();
         let span = tracer.build_with_context(
-            tracer.span_builder(span_name).with_kind(span_kind).with_attributes(attributes),
+            tracer
+                .span_builder(span_name)
+                .with_kind(span_kind)
+                .with_attributes(attributes),
             &parent,
         );
         let context = with_child_baggage(provider.policy(), &parent.with_span(span));
-        Operation { provider, kind, name, facts, context, started: Instant::now(), ended: false }
+        Operation {
+            provider,
+            kind,
+            name,
+            facts,
+            context,
+            started: Instant::now(),
+            ended: false,
+        }
     }
 
     /// Begins it, runs a function in its context and ends it by the result.
@@ -122,7 +153,14 @@ impl Operation<'_> {
             message = format!("{message}: {error}");
             cause = error.source();
         }
-        self.finish(status, Some(&Exception { type_: type_name::<E>().to_owned(), message, stacktrace }))
+        self.finish(
+            status,
+            Some(&Exception {
+                type_: type_name::<E>().to_owned(),
+                message,
+                stacktrace,
+            }),
+        )
     }
 
     fn finish(mut self, status: &str, error: Option<&Exception>) -> Outcome {
@@ -133,14 +171,19 @@ impl Operation<'_> {
     fn end_span(&self, status: &str, error: Option<&Exception>) -> Outcome {
         let seconds = self.started.elapsed().as_secs_f64();
         let span = self.context.span();
-        let ending = match self.provider.policy().end(self.kind, &self.name, status, seconds, &self.facts, error) {
-            Ok(ending) => ending,
-            Err(problem) => {
-                tracing::warn!(code = problem.code, "{}", problem.message);
-                span.end();
-                return Outcome::Error;
-            }
-        };
+        let ending =
+            match self
+                .provider
+                .policy()
+                .end(self.kind, &self.name, status, seconds, &self.facts, error)
+            {
+                Ok(ending) => ending,
+                Err(problem) => {
+                    tracing::warn!(code = problem.code, "{}", problem.message);
+                    span.end();
+                    return Outcome::Error;
+                }
+            };
         for pair in attribute::to_sdk(&ending.attributes) {
             span.set_attribute(pair);
         }
@@ -151,7 +194,10 @@ impl Operation<'_> {
                 ("exception.stacktrace", exception.stacktrace),
             ];
             let attributes = attributes.into_iter().filter(|(_, text)| !text.is_empty());
-            span.add_event("exception", attributes.map(|(key, text)| KeyValue::new(key, text)).collect());
+            span.add_event(
+                "exception",
+                attributes.map(|(key, text)| KeyValue::new(key, text)).collect(),
+            );
         }
         match ending.status {
             Status::Unset => {}
@@ -161,7 +207,11 @@ impl Operation<'_> {
         // Recorded in the operation's context, for exemplars.
         let attached = self.context.clone().attach();
         for measurement in &ending.measurements {
-            self.provider.record(&measurement.instrument, measurement.value, &attribute::to_sdk(&measurement.attributes));
+            self.provider.record(
+                &measurement.instrument,
+                measurement.value,
+                &attribute::to_sdk(&measurement.attributes),
+            );
         }
         drop(attached);
         span.end();
@@ -172,7 +222,14 @@ impl Operation<'_> {
 impl Drop for Operation<'_> {
     fn drop(&mut self) {
         if !self.ended {
-            self.end_span(if std::thread::panicking() { "panicked" } else { "cancelled" }, None);
+            self.end_span(
+                if std::thread::panicking() {
+                    "panicked"
+                } else {
+                    "cancelled"
+                },
+                None,
+            );
         }
     }
 }

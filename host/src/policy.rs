@@ -10,7 +10,7 @@ use crate::bindings::exports::floe::telemetry::describe::Info;
 use crate::bindings::exports::floe::telemetry::operations::{Beginning, Ending, OperationKind};
 use crate::bindings::exports::floe::telemetry::propagation::{Extraction, Headers};
 use crate::bindings::exports::floe::telemetry::sampling::SamplingIntent;
-use crate::bindings::floe::telemetry::types::{Diagnostic, Exception, KeyValue, SpanKind};
+use crate::bindings::exports::floe::telemetry::types::{Diagnostic, Exception, KeyValue, SpanKind};
 use crate::bindings::{Policy as Exports, PolicyPre};
 use crate::component::{Component, first_line};
 use crate::engine::{DEADLINE, MEMORY, engine};
@@ -46,7 +46,10 @@ pub struct Policy {
 
 impl std::fmt::Debug for Policy {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Policy").field("component", &self.component).field("idle", &self.idle.len()).finish_non_exhaustive()
+        f.debug_struct("Policy")
+            .field("component", &self.component)
+            .field("idle", &self.idle.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -62,7 +65,11 @@ impl Policy {
     }
 
     fn of(component: Result<Component, Problem>, configuration: Option<Arc<Configuration>>) -> Self {
-        Self { component, configuration, idle: Arc::new(ArrayQueue::new(IDLE)) }
+        Self {
+            component,
+            configuration,
+            idle: Arc::new(ArrayQueue::new(IDLE)),
+        }
     }
 
     /// Configures a component with a manifest's text and the variables that it asks for. `file` names the manifest in errors.
@@ -78,11 +85,17 @@ impl Policy {
             .into_iter()
             .filter_map(|name| variable(&name).map(|value| Variable { name, value }))
             .collect();
-        let configuration = Configuration { manifest: manifest.to_owned(), variables };
+        let configuration = Configuration {
+            manifest: manifest.to_owned(),
+            variables,
+        };
         let mut instance = instantiate(engine()?, &component.pre)?;
         let plan = instance
             .configure(&configuration)?
-            .map_err(|diagnostics| Error::Manifest { file: file.to_owned(), diagnostics })?;
+            .map_err(|diagnostics| Error::Manifest {
+                file: file.to_owned(),
+                diagnostics,
+            })?;
         let policy = Self::of(Ok(component), Some(Arc::new(configuration)));
         let _ = policy.idle.push(instance);
         Ok((policy, plan))
@@ -96,21 +109,36 @@ impl Policy {
     /// `propagation.extract`.
     pub fn extract(&self, traceparent: &str, tracestate: &str, baggage: &str) -> Result<Extraction, Problem> {
         self.call(|exports, store| {
-            exports.floe_telemetry_propagation().call_extract(store, traceparent, tracestate, baggage)
+            exports
+                .floe_telemetry_propagation()
+                .call_extract(store, traceparent, tracestate, baggage)
         })
     }
 
     /// `propagation.inject`.
-    pub fn inject(&self, trace: u128, span: u64, flags: u8, tracestate: &str, baggage: &str) -> Result<Headers, Problem> {
+    pub fn inject(
+        &self,
+        trace: u128,
+        span: u64,
+        flags: u8,
+        tracestate: &str,
+        baggage: &str,
+    ) -> Result<Headers, Problem> {
         let (high, low) = ((trace >> 64) as u64, trace as u64);
         self.call(|exports, store| {
-            exports.floe_telemetry_propagation().call_inject(store, high, low, span, flags, tracestate, baggage)
+            exports
+                .floe_telemetry_propagation()
+                .call_inject(store, high, low, span, flags, tracestate, baggage)
         })
     }
 
     /// `propagation.child-baggage`.
     pub fn child_baggage(&self, baggage: &str) -> Result<String, Problem> {
-        self.call(|exports, store| exports.floe_telemetry_propagation().call_child_baggage(store, baggage))
+        self.call(|exports, store| {
+            exports
+                .floe_telemetry_propagation()
+                .call_child_baggage(store, baggage)
+        })
     }
 
     /// `sampling.intent`.
@@ -121,12 +149,20 @@ impl Policy {
         kind: SpanKind,
         attributes: &[KeyValue],
     ) -> Result<SamplingIntent, Problem> {
-        self.call(|exports, store| exports.floe_telemetry_sampling().call_intent(store, scope, name, kind, attributes))
+        self.call(|exports, store| {
+            exports
+                .floe_telemetry_sampling()
+                .call_intent(store, scope, name, kind, attributes)
+        })
     }
 
     /// `operations.begin`.
     pub fn begin(&self, kind: OperationKind, name: &str, facts: &[KeyValue]) -> Result<Beginning, Problem> {
-        self.call(|exports, store| exports.floe_telemetry_operations().call_begin(store, kind, name, facts))
+        self.call(|exports, store| {
+            exports
+                .floe_telemetry_operations()
+                .call_begin(store, kind, name, facts)
+        })
     }
 
     /// `operations.end`.
@@ -140,7 +176,9 @@ impl Policy {
         error: Option<&Exception>,
     ) -> Result<Ending, Problem> {
         self.call(|exports, store| {
-            exports.floe_telemetry_operations().call_end(store, kind, name, status, seconds, facts, error)
+            exports
+                .floe_telemetry_operations()
+                .call_end(store, kind, name, status, seconds, facts, error)
         })
     }
 
@@ -156,11 +194,18 @@ impl Policy {
         if redacted.len() == texts.len() {
             return Ok(redacted);
         }
-        Err(fault(format!("it redacted {} texts to {}", texts.len(), redacted.len())))
+        Err(fault(format!(
+            "it redacted {} texts to {}",
+            texts.len(),
+            redacted.len()
+        )))
     }
 
     /// Calls an instance of the pool. One that trapped is thrown away: it would answer nothing any more.
-    fn call<T>(&self, function: impl FnOnce(&Exports, &mut Store<State>) -> wasmtime::Result<T>) -> Result<T, Problem> {
+    fn call<T>(
+        &self,
+        function: impl FnOnce(&Exports, &mut Store<State>) -> wasmtime::Result<T>,
+    ) -> Result<T, Problem> {
         let mut instance = match self.idle.pop() {
             Some(instance) => instance,
             None => self.instance()?,
@@ -175,14 +220,19 @@ impl Policy {
         let mut instance = instantiate(engine()?, &component.pre)?;
         if let Some(configuration) = &self.configuration {
             // The same text was accepted before; a component that refuses it now is not deterministic.
-            instance.configure(configuration)?.map_err(|_| fault("it refused what it had accepted".to_owned()))?;
+            instance
+                .configure(configuration)?
+                .map_err(|_| fault("it refused what it had accepted".to_owned()))?;
         }
         Ok(instance)
     }
 }
 
 impl Instance {
-    fn call<T>(&mut self, function: impl FnOnce(&Exports, &mut Store<State>) -> wasmtime::Result<T>) -> Result<T, Problem> {
+    fn call<T>(
+        &mut self,
+        function: impl FnOnce(&Exports, &mut Store<State>) -> wasmtime::Result<T>,
+    ) -> Result<T, Problem> {
         // Before every call: a deadline set once would be spent by the calls before.
         self.store.set_epoch_deadline(DEADLINE);
         function(&self.exports, &mut self.store).map_err(|error| fault(first_line(&error)))
@@ -205,11 +255,18 @@ pub(crate) fn describe(engine: &Engine, pre: &PolicyPre<State>) -> Result<Info, 
 }
 
 fn instantiate(engine: &Engine, pre: &PolicyPre<State>) -> Result<Instance, Problem> {
-    let limits = StoreLimitsBuilder::new().memory_size(MEMORY).instances(64).tables(64).memories(8).build();
+    let limits = StoreLimitsBuilder::new()
+        .memory_size(MEMORY)
+        .instances(64)
+        .tables(64)
+        .memories(8)
+        .build();
     let mut store = Store::new(engine, State { limits });
     store.limiter(|state| &mut state.limits);
     store.set_epoch_deadline(DEADLINE);
-    let exports = pre.instantiate(&mut store).map_err(|error| fault(first_line(&error)))?;
+    let exports = pre
+        .instantiate(&mut store)
+        .map_err(|error| fault(first_line(&error)))?;
     Ok(Instance { store, exports })
 }
 

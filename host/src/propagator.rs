@@ -16,7 +16,13 @@ const TRACEPARENT: &str = "traceparent";
 const TRACESTATE: &str = "tracestate";
 const BAGGAGE: &str = "baggage";
 /// What a baggage value must not hold as it is; the policy makes the text canonical.
-const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%').add(b',').add(b';').add(b'\\');
+const ENCODED: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'%')
+    .add(b',')
+    .add(b';')
+    .add(b'\\');
 
 /// A propagator that asks the policy. It works without any configuration.
 #[derive(Debug)]
@@ -28,7 +34,10 @@ pub struct FloePropagator {
 impl FloePropagator {
     /// A propagator for a policy.
     pub fn new(policy: Policy) -> Self {
-        Self { policy, fields: [TRACEPARENT, TRACESTATE, BAGGAGE].map(str::to_owned) }
+        Self {
+            policy,
+            fields: [TRACEPARENT, TRACESTATE, BAGGAGE].map(str::to_owned),
+        }
     }
 }
 
@@ -44,8 +53,16 @@ impl TextMapPropagator for FloePropagator {
             &header(context.baggage()),
         );
         match headers {
-            Ok(Headers { traceparent, tracestate, baggage }) => {
-                for (name, value) in [(TRACEPARENT, traceparent), (TRACESTATE, tracestate), (BAGGAGE, baggage)] {
+            Ok(Headers {
+                traceparent,
+                tracestate,
+                baggage,
+            }) => {
+                for (name, value) in [
+                    (TRACEPARENT, traceparent),
+                    (TRACESTATE, tracestate),
+                    (BAGGAGE, baggage),
+                ] {
                     if !value.is_empty() {
                         injector.set(name, value);
                     }
@@ -57,7 +74,12 @@ impl TextMapPropagator for FloePropagator {
 
     fn extract_with_context(&self, context: &Context, extractor: &dyn Extractor) -> Context {
         // Several lines of one header are one list (RFC 9110 section 5.3).
-        let joined = |name| extractor.get_all(name).map(|values| values.join(",")).unwrap_or_default();
+        let joined = |name| {
+            extractor
+                .get_all(name)
+                .map(|values| values.join(","))
+                .unwrap_or_default()
+        };
         let (traceparent, tracestate, baggage) = (joined(TRACEPARENT), joined(TRACESTATE), joined(BAGGAGE));
         if traceparent.is_empty() && baggage.is_empty() {
             return context.clone();
@@ -74,7 +96,7 @@ impl TextMapPropagator for FloePropagator {
         }
         let mut context = context.clone();
         if !extraction.baggage.is_empty() {
-            context = context.with_value(members(&extraction.baggage));
+            context = context.with_baggage(members(&extraction.baggage));
         }
         match span_context(&extraction) {
             Some(parent) => context.with_remote_span_context(parent),
@@ -135,7 +157,7 @@ pub(crate) fn header(baggage: &Baggage) -> String {
 /// The context whose baggage has the policy's members as well.
 pub(crate) fn with_child_baggage(policy: &Policy, context: &Context) -> Context {
     match policy.child_baggage(&header(context.baggage())) {
-        Ok(canonical) if !canonical.is_empty() => context.with_value(members(&canonical)),
+        Ok(canonical) if !canonical.is_empty() => context.with_baggage(members(&canonical)),
         _ => context.clone(),
     }
 }

@@ -12,7 +12,9 @@ use opentelemetry::metrics::{Counter as SdkCounter, Histogram, MeterProvider};
 use opentelemetry::trace::TracerProvider;
 use opentelemetry::{Context, KeyValue, global};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::logs::{BatchConfigBuilder as LogBatchConfigBuilder, BatchLogProcessor, SdkLoggerProvider};
+use opentelemetry_sdk::logs::{
+    BatchConfigBuilder as LogBatchConfigBuilder, BatchLogProcessor, SdkLoggerProvider,
+};
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracer, SdkTracerProvider};
 
@@ -78,7 +80,11 @@ impl TelemetryProvider {
         if !plan.warnings.is_empty() {
             tracing::warn!("{}", render(&file, &plan.warnings));
         }
-        let sdk = if plan.enabled { Some(Sdk::start(&policy, plan)?) } else { None };
+        let sdk = if plan.enabled {
+            Some(Sdk::start(&policy, plan)?)
+        } else {
+            None
+        };
         Ok(Self::with(policy, sdk))
     }
 
@@ -97,7 +103,10 @@ impl TelemetryProvider {
             tracing::error!("{problem}");
             Component::built_in()
         });
-        Self::with(component.map_or_else(Policy::unavailable, Policy::unconfigured), None)
+        Self::with(
+            component.map_or_else(Policy::unavailable, Policy::unconfigured),
+            None,
+        )
     }
 
     /// Makes these the telemetry of the process.
@@ -113,7 +122,13 @@ impl TelemetryProvider {
         global::set_text_map_propagator(FloePropagator::new(policy.clone()));
         let propagator = FloePropagator::new(policy.clone());
         let context = Environment::current().context(&propagator);
-        Self { policy, propagator, tracer, context, sdk }
+        Self {
+            policy,
+            propagator,
+            tracer,
+            context,
+            sdk,
+        }
     }
 
     /// The policy that decides.
@@ -138,7 +153,10 @@ impl TelemetryProvider {
 
     /// What became of the spans and of the log records so far.
     pub fn counts(&self) -> (Counts, Counts) {
-        self.sdk.as_ref().map(|sdk| (sdk.spans.counts(), sdk.logs.counts())).unwrap_or_default()
+        self.sdk
+            .as_ref()
+            .map(|sdk| (sdk.spans.counts(), sdk.logs.counts()))
+            .unwrap_or_default()
     }
 
     pub(crate) fn tracer(&self) -> &SdkTracer {
@@ -177,7 +195,10 @@ impl Drop for TelemetryProvider {
 
 /// A tracer whose spans carry on a remote context and are never recorded.
 fn unsampled() -> SdkTracer {
-    SdkTracerProvider::builder().with_sampler(opentelemetry_sdk::trace::Sampler::AlwaysOff).build().tracer(SCOPE)
+    SdkTracerProvider::builder()
+        .with_sampler(opentelemetry_sdk::trace::Sampler::AlwaysOff)
+        .build()
+        .tracer(SCOPE)
 }
 
 impl Sdk {
@@ -191,7 +212,11 @@ impl Sdk {
             timeout: milliseconds(plan.exporter.timeout),
         };
         let Exporters { spans, metrics, logs } = collector.exporters().map_err(|error| {
-            Problem::new("FLOE-X002", error.to_string(), "check the endpoint and the protocol in the manifest")
+            Problem::new(
+                "FLOE-X002",
+                error.to_string(),
+                "check the endpoint and the protocol in the manifest",
+            )
         })?;
         let [span_counter, log_counter, metric_counter] = <[Arc<Counter>; 3]>::default();
         let resource = resource(policy, &plan);
@@ -201,8 +226,13 @@ impl Sdk {
             .with_max_export_batch_size(plan.batch.size as usize)
             .with_scheduled_delay(milliseconds(plan.batch.delay))
             .build();
-        let spans = Redacted { counted: counted(spans, &span_counter), policy: policy.clone() };
-        let processor = BatchSpanProcessor::builder(spans).with_batch_config(span_batch).build();
+        let spans = Redacted {
+            counted: counted(spans, &span_counter),
+            policy: policy.clone(),
+        };
+        let processor = BatchSpanProcessor::builder(spans)
+            .with_batch_config(span_batch)
+            .build();
         let tracer_provider = SdkTracerProvider::builder()
             .with_sampler(FloeSampler::new(policy.clone(), &plan))
             .with_resource(resource.clone())
@@ -214,8 +244,13 @@ impl Sdk {
             .with_max_export_batch_size(plan.batch.size as usize)
             .with_scheduled_delay(milliseconds(plan.batch.delay))
             .build();
-        let logs = Redacted { counted: counted(logs, &log_counter), policy: policy.clone() };
-        let processor = BatchLogProcessor::builder(logs).with_batch_config(log_batch).build();
+        let logs = Redacted {
+            counted: counted(logs, &log_counter),
+            policy: policy.clone(),
+        };
+        let processor = BatchLogProcessor::builder(logs)
+            .with_batch_config(log_batch)
+            .build();
         let logger_provider = SdkLoggerProvider::builder()
             .with_resource(resource.clone())
             .with_log_processor(counted(processor, &log_counter))
@@ -224,7 +259,10 @@ impl Sdk {
         let reader = PeriodicReader::builder(counted(metrics, &metric_counter))
             .with_interval(milliseconds(plan.interval))
             .build();
-        let meter_provider = SdkMeterProvider::builder().with_resource(resource).with_reader(reader).build();
+        let meter_provider = SdkMeterProvider::builder()
+            .with_resource(resource)
+            .with_reader(reader)
+            .build();
 
         Ok(Self {
             instruments: instruments(&meter_provider, &plan),
@@ -245,8 +283,11 @@ impl Sdk {
         let timeout = milliseconds(self.plan.shutdown);
         let deadline = Instant::now() + timeout;
         let (done, ends) = mpsc::channel();
-        let (traces, metrics, logs) =
-            (self.tracer_provider.clone(), self.meter_provider.clone(), self.logger_provider.clone());
+        let (traces, metrics, logs) = (
+            self.tracer_provider.clone(),
+            self.meter_provider.clone(),
+            self.logger_provider.clone(),
+        );
         let signals: [Box<dyn FnOnce() -> bool + Send>; 3] = [
             Box::new(move || traces.shutdown_with_timeout(timeout).is_ok()),
             Box::new(move || metrics.shutdown_with_timeout(timeout).is_ok()),
@@ -255,25 +296,37 @@ impl Sdk {
         let mut waiting = 0;
         for signal in signals {
             let done = done.clone();
-            let started = std::thread::Builder::new().name("floe-telemetry-shutdown".to_owned()).spawn(move || {
-                // Nobody listens after the deadline.
-                let _ = done.send(signal());
-            });
+            let started = std::thread::Builder::new()
+                .name("floe-telemetry-shutdown".to_owned())
+                .spawn(move || {
+                    // Nobody listens after the deadline.
+                    let _ = done.send(signal());
+                });
             waiting += usize::from(started.is_ok());
         }
-        let in_time = (0..waiting).all(|_| ends.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_ok());
+        let in_time = (0..waiting).all(|_| {
+            ends.recv_timeout(deadline.saturating_duration_since(Instant::now()))
+                .is_ok()
+        });
         let undelivered = Undelivered {
             endpoint: self.plan.exporter.endpoint.clone(),
             spans: self.spans.counts().undelivered(),
             logs: self.logs.counts().undelivered(),
             metrics: self.metrics.failing() || !in_time,
         };
-        if undelivered.spans == 0 && undelivered.logs == 0 && !undelivered.metrics { Ok(()) } else { Err(undelivered) }
+        if undelivered.spans == 0 && undelivered.logs == 0 && !undelivered.metrics {
+            Ok(())
+        } else {
+            Err(undelivered)
+        }
     }
 }
 
 fn counted<T>(inner: T, counter: &Arc<Counter>) -> Counted<T> {
-    Counted { inner, counter: Arc::clone(counter) }
+    Counted {
+        inner,
+        counter: Arc::clone(counter),
+    }
 }
 
 fn milliseconds(number: u32) -> Duration {
@@ -304,11 +357,18 @@ fn instruments(provider: &SdkMeterProvider, plan: &Plan) -> HashMap<String, Inst
     plan.instruments
         .iter()
         .map(|instrument| {
-            let (name, unit, description) =
-                (instrument.name.clone(), instrument.unit.clone(), instrument.description.clone());
+            let (name, unit, description) = (
+                instrument.name.clone(),
+                instrument.unit.clone(),
+                instrument.description.clone(),
+            );
             let built = match instrument.kind {
                 InstrumentKind::Counter => Instrument::Counter(
-                    meter.u64_counter(name.clone()).with_unit(unit).with_description(description).build(),
+                    meter
+                        .u64_counter(name.clone())
+                        .with_unit(unit)
+                        .with_description(description)
+                        .build(),
                 ),
                 InstrumentKind::Histogram => Instrument::Histogram(
                     meter

@@ -11,7 +11,7 @@ use quick_cache::sync::Cache;
 use crate::attribute;
 use crate::bindings::exports::floe::telemetry::configuration::Plan;
 use crate::bindings::exports::floe::telemetry::sampling::{ParentMode, SamplingIntent};
-use crate::bindings::floe::telemetry::types::SpanKind;
+use crate::bindings::exports::floe::telemetry::types::SpanKind;
 use crate::policy::Policy;
 
 /// Intents that are kept. A program with more span names than this asks the policy again.
@@ -46,7 +46,11 @@ impl FloeSampler {
     pub fn new(policy: Policy, plan: &Plan) -> Self {
         Self(Arc::new(Shared {
             policy,
-            rules: plan.rules.iter().map(|rule| attribute::to_sdk(&rule.attributes)).collect(),
+            rules: plan
+                .rules
+                .iter()
+                .map(|rule| attribute::to_sdk(&rule.attributes))
+                .collect(),
             dependencies: plan.dependencies.clone(),
             intents: Cache::new(MOST_INTENTS),
         }))
@@ -56,7 +60,9 @@ impl FloeSampler {
 impl Shared {
     fn intent(&self, name: &str, kind: SpanKind, attributes: &[KeyValue]) -> SamplingIntent {
         // Where intents depend on attributes, a name alone does not decide.
-        let depends = attributes.iter().any(|pair| self.dependencies.iter().any(|key| key == pair.key.as_str()));
+        let depends = attributes
+            .iter()
+            .any(|pair| self.dependencies.iter().any(|key| key == pair.key.as_str()));
         if !depends && let Some(intent) = self.intents.get(&Borrowed(name, kind as u8)) {
             return intent;
         }
@@ -75,7 +81,11 @@ impl Shared {
             // A policy that fails costs its decisions, not the spans.
             Err(problem) => {
                 tracing::warn!(code = problem.code, "{}; the span is kept", problem.message);
-                SamplingIntent { threshold: 0, parent: ParentMode::Follow, rule: 0 }
+                SamplingIntent {
+                    threshold: 0,
+                    parent: ParentMode::Follow,
+                    rule: 0,
+                }
             }
         }
     }
@@ -92,14 +102,23 @@ impl ShouldSample for FloeSampler {
         _links: &[Link],
     ) -> SamplingResult {
         let intent = self.0.intent(name, kind(span_kind), attributes);
-        let span = parent_context.filter(|context| context.has_active_span()).map(|context| context.span());
-        let parent = span.as_ref().map(|span| span.span_context()).filter(|parent| parent.is_valid());
+        let span = parent_context
+            .filter(|context| context.has_active_span())
+            .map(|context| context.span());
+        let parent = span
+            .as_ref()
+            .map(|span| span.span_context())
+            .filter(|parent| parent.is_valid());
         let keep = match (intent.parent, parent) {
             (ParentMode::Follow, Some(parent)) => parent.is_sampled(),
             _ => u128::from_be_bytes(trace_id.to_bytes()) & RANDOMNESS >= u128::from(intent.threshold),
         };
         SamplingResult {
-            decision: if keep { SamplingDecision::RecordAndSample } else { SamplingDecision::Drop },
+            decision: if keep {
+                SamplingDecision::RecordAndSample
+            } else {
+                SamplingDecision::Drop
+            },
             attributes: match self.0.rules.get(intent.rule as usize) {
                 Some(rule) if keep => rule.clone(),
                 _ => Vec::new(),

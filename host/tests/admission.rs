@@ -1,5 +1,7 @@
 //! Which files may decide, and which may not.
 
+#![expect(clippy::expect_used, reason = "a test that cannot be set up fails")]
+
 use floe_telemetry::{Component, Policy};
 use wasmtime::Engine;
 
@@ -20,12 +22,29 @@ fn ours_is_admitted_small_and_imports_nothing() {
     let engine = Engine::default();
     let component = wasmtime::component::Component::new(&engine, &bytes).unwrap();
     assert_eq!(component.component_type().imports(&engine).count(), 0);
-    let exports: Vec<String> = component.component_type().exports(&engine).map(|(name, _)| name.to_owned()).collect();
-    for interface in ["describe", "configuration", "propagation", "sampling", "operations", "errors"] {
-        assert!(exports.contains(&format!("floe:telemetry/{interface}@0.1.0")), "{exports:?}");
+    let exports: Vec<String> = component
+        .component_type()
+        .exports(&engine)
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    for interface in [
+        "describe",
+        "configuration",
+        "propagation",
+        "sampling",
+        "operations",
+        "errors",
+    ] {
+        assert!(
+            exports.contains(&format!("floe:telemetry/{interface}@0.1.0")),
+            "{exports:?}"
+        );
     }
     // What `describe` says is what `wit/` says.
-    assert!(include_str!("../../wit/world.wit").contains(&format!("package floe:telemetry@{};", Component::built_in().unwrap().info().contract)));
+    assert!(include_str!("../../wit/world.wit").contains(&format!(
+        "package floe:telemetry@{};",
+        Component::built_in().unwrap().info().contract
+    )));
 }
 
 #[test]
@@ -37,7 +56,12 @@ fn a_missing_file() {
 
 #[test]
 fn a_directory() {
-    assert_eq!(Component::from_file(std::env::temp_dir().as_ref()).unwrap_err().code, "FLOE-C001");
+    assert_eq!(
+        Component::from_file(std::env::temp_dir().as_ref())
+            .unwrap_err()
+            .code,
+        "FLOE-C001"
+    );
 }
 
 #[test]
@@ -57,7 +81,10 @@ fn components_of_other_worlds() {
     assert!(refused(b"\0asm\x0d\0\x01\0").contains("FLOE-C004"));
     let importing = wat::parse_str(r#"(component (import "wasi:clocks/now@0.2.0" (func)))"#).unwrap();
     let message = refused(&importing);
-    assert!(message.contains("FLOE-C004") && message.contains("wasi:clocks/now"), "{message}");
+    assert!(
+        message.contains("FLOE-C004") && message.contains("wasi:clocks/now"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -67,7 +94,9 @@ fn threads_share_a_policy() {
         for _ in 0..8 {
             scope.spawn(|| {
                 for _ in 0..200 {
-                    let found = policy.extract("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "", "").unwrap();
+                    let found = policy
+                        .extract("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "", "")
+                        .unwrap();
                     assert_eq!((found.span, found.flags), (0x00f0_67aa_0ba9_02b7, 1));
                 }
             });

@@ -1,6 +1,9 @@
 //! What a Rust service sends: named, correlated and redacted, by HTTP, with a tracing subscriber.
 
-mod common;
+#[path = "common/provider.rs"]
+mod provider;
+#[path = "common/receiver.rs"]
+mod receiver;
 
 use std::collections::HashMap;
 
@@ -15,14 +18,18 @@ struct Unreachable;
 
 #[test]
 fn spans_logs_and_metrics_arrive() {
-    let receiver = common::Running::start();
-    let telemetry = common::provider(&receiver.http, "http/protobuf");
+    let receiver = receiver::Running::start();
+    let telemetry = provider::provider(&receiver.endpoint("http/protobuf"), "http/protobuf");
     tracing_subscriber::registry().with(telemetry.layer()).init();
 
-    let failed = telemetry.operation(OperationKind::Compile, "sales").fact("bytes", 42).run(|_| {
-        tracing::info_span!("load", rows = 3).in_scope(|| tracing::info!("loading with password=hunter2"));
-        Err::<(), _>(Unreachable)
-    });
+    let failed = telemetry
+        .operation(OperationKind::Compile, "sales")
+        .fact("bytes", 42)
+        .run(|_| {
+            tracing::info_span!("load", rows = 3)
+                .in_scope(|| tracing::info!("loading with password=hunter2"));
+            Err::<(), _>(Unreachable)
+        });
     assert!(failed.is_err());
     telemetry.shutdown().unwrap();
     let (spans, logs) = telemetry.counts();
@@ -31,8 +38,15 @@ fn spans_logs_and_metrics_arrive() {
 
     let received = receiver.stop();
     let trace = &received.traces[0];
-    assert_eq!((received.traces.len(), trace.spans.len(), trace.logs.len()), (1, 2, 1));
-    let by_name: HashMap<&str, _> = trace.spans.values().map(|record| (record.span.name.as_str(), record)).collect();
+    assert_eq!(
+        (received.traces.len(), trace.spans.len(), trace.logs.len()),
+        (1, 2, 1)
+    );
+    let by_name: HashMap<&str, _> = trace
+        .spans
+        .values()
+        .map(|record| (record.span.name.as_str(), record))
+        .collect();
     let (root, child) = (by_name["floe.compile sales"], by_name["load"]);
     assert!(root.span.parent_span_id.is_empty());
     assert_eq!(child.span.parent_span_id, root.span.span_id);
@@ -44,16 +58,37 @@ fn spans_logs_and_metrics_arrive() {
             ("floe.product.version", "1.2.0"),
             ("floe.mode", "dev"),
         ] {
-            let found = record.span.attributes.iter().find(|pair| pair.key == key).and_then(|pair| pair.value.clone());
-            assert_eq!(found.and_then(|found| found.value), Some(Value::StringValue(value.to_owned())), "{key}");
+            let found = record
+                .span
+                .attributes
+                .iter()
+                .find(|pair| pair.key == key)
+                .and_then(|pair| pair.value.clone());
+            assert_eq!(
+                found.and_then(|found| found.value),
+                Some(Value::StringValue(value.to_owned())),
+                "{key}"
+            );
         }
     }
     let status = root.span.status.as_ref().unwrap();
     assert_eq!(status.message, "cannot reach postgres://***@db/sales");
     assert_eq!(root.span.events[0].name, "exception");
 
-    let text = render(&received, &Style { verbose: true, ..Style::plain() });
-    assert!(text.contains("password=***") && text.contains("delivery::Unreachable"), "{text}");
-    assert!(text.contains("floe.operation.duration") && text.contains("floe.errors"), "{text}");
+    let text = render(
+        &received,
+        &Style {
+            verbose: true,
+            ..Style::plain()
+        },
+    );
+    assert!(
+        text.contains("password=***") && text.contains("delivery::Unreachable"),
+        "{text}"
+    );
+    assert!(
+        text.contains("floe.operation.duration") && text.contains("floe.errors"),
+        "{text}"
+    );
     assert!(!text.contains("hunter2"), "{text}");
 }

@@ -1,6 +1,13 @@
 //! No Collector: the work is done all the same, ending takes a bounded time, and the loss is counted and said.
 
-mod common;
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up fails"
+)]
+
+#[path = "common/provider.rs"]
+mod provider;
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
@@ -8,8 +15,10 @@ use std::time::{Duration, Instant};
 use floe_telemetry::OperationKind;
 
 fn undelivered(endpoint: &str, protocol: &str) -> Duration {
-    let telemetry = common::provider(endpoint, protocol);
-    let rows = telemetry.operation(OperationKind::Custom, "work").run(|_| "42".parse::<u32>());
+    let telemetry = provider::provider(endpoint, protocol);
+    let rows = telemetry
+        .operation(OperationKind::Custom, "work")
+        .run(|_| "42".parse::<u32>());
     assert_eq!(rows, Ok(42));
     let started = Instant::now();
     let lost = telemetry.shutdown().expect_err("nobody took it");
@@ -29,7 +38,10 @@ fn ending_is_bounded() {
     for protocol in ["grpc", "http/protobuf"] {
         for address in [closed, hanging.local_addr().unwrap()] {
             let took = undelivered(&format!("http://{address}"), protocol);
-            assert!(took < Duration::from_millis(3_500), "{protocol} {address}: {took:?}");
+            assert!(
+                took < Duration::from_millis(3_500),
+                "{protocol} {address}: {took:?}"
+            );
         }
     }
 }

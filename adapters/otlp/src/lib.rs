@@ -69,7 +69,8 @@ impl Collector {
             ),
             Transport::HttpProtobuf => (
                 self.http(SpanExporter::builder().with_http(), "traces").build()?,
-                self.http(MetricExporter::builder().with_http(), "metrics").build()?,
+                self.http(MetricExporter::builder().with_http(), "metrics")
+                    .build()?,
                 self.http(LogExporter::builder().with_http(), "logs").build()?,
             ),
         };

@@ -31,8 +31,11 @@ impl Drop for Ending {
 
 impl Runtime {
     pub(crate) fn start() -> std::io::Result<Self> {
-        let runtime =
-            Builder::new_multi_thread().worker_threads(1).thread_name("floe-telemetry-otlp").enable_all().build()?;
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("floe-telemetry-otlp")
+            .enable_all()
+            .build()?;
         Ok(Self(Arc::new(Ending(Some(runtime)))))
     }
 
@@ -50,7 +53,10 @@ pub struct OnRuntime<E> {
 
 impl<E> OnRuntime<E> {
     pub(crate) fn new(exporter: E, runtime: &Runtime) -> Self {
-        Self { exporter, runtime: runtime.clone() }
+        Self {
+            exporter,
+            runtime: runtime.clone(),
+        }
     }
 
     /// Polls a future with the runtime entered, so that its timers, sockets and tasks belong to it.

@@ -2,7 +2,8 @@
 
     python benchmarks/bench.py [rounds]
 
-Each figure is the best of the rounds: the others had company on the machine. Ratios compare; times alone do not.
+Each figure is the best of the rounds: the others had company on the machine. Ratios compare; times alone do
+not.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.util.types import AnyValue
 
 from floe_telemetry.contract import OperationKind
 from floe_telemetry.provider import TelemetryProvider
@@ -75,7 +77,7 @@ def floe(ratio: float, directory: Path) -> TelemetryProvider:
 
 def span(provider: TracerProvider) -> Callable[[], None]:
     tracer = provider.get_tracer("bench")
-    attributes = {"a": 1, "b": "two", "c": 3.0, "d": True}
+    attributes: dict[str, AnyValue] = {"a": 1, "b": "two", "c": 3.0, "d": True}
 
     def work() -> None:
         with tracer.start_as_current_span("work", attributes=attributes):

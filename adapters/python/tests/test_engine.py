@@ -9,20 +9,20 @@ import pytest
 import wasmtime
 
 from floe_telemetry import engine
-from floe_telemetry.contract import OperationKind
+from floe_telemetry.contract import ExceptionInfo, OperationKind
 from floe_telemetry.engine import Component, ComponentError, Instance, component_path
 from floe_telemetry.policy import Policy
 
 EVIL = """(component
   (core module $m
     (memory (export "memory") 1)
-    (func (export "trap") unreachable)
-    (func (export "loop") (loop br 0))
+    (func (export "trap") (result i32) unreachable)
+    (func (export "loop") (result i32) (loop $again br $again) unreachable)
     (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0)))
     (func (export "fine") (result i32) i32.const 7))
   (core instance $i (instantiate $m))
-  (func $trap (canon lift (core func $i "trap")))
-  (func $loop (canon lift (core func $i "loop")))
+  (func $trap (result u32) (canon lift (core func $i "trap")))
+  (func $loop (result u32) (canon lift (core func $i "loop")))
   (func $grow (param "pages" u32) (result s32) (canon lift (core func $i "grow")))
   (func $fine (result u32) (canon lift (core func $i "fine")))
   (instance $evil
@@ -131,18 +131,41 @@ def test_contract_version(version: str, accepted: bool, small: bytes) -> None:
 
 def test_limits(small: bytes) -> None:
     component = Component(small, "evil")
-    for function in ("trap", "loop"):
+    for function, reason in (("trap", "unreachable"), ("loop", "interrupt")):
         instance = component.instantiate()
         started = time.monotonic()
         with pytest.raises(ComponentError) as raised:
             instance.call(f"evil.{function}", seconds=0.3)
         assert raised.value.code == "FLOE-C006"
+        assert reason in raised.value.message
         assert time.monotonic() - started < 1.5
     instance = component.instantiate()
     assert instance.call("evil.grow", 900) == 1  # 56 MiB more
     assert instance.call("evil.grow", 200) == -1  # beyond 64 MiB
     with pytest.raises(ComponentError, match="FLOE-C006"):
         instance.call("evil.grow", "text")
+
+
+def test_many_calls_leave_memory_as_it_was() -> None:
+    """Each result is freed once: a process of a million calls neither grows nor breaks."""
+    policy, _ = Policy.load().configure(MANIFEST, [])
+    error = ExceptionInfo("a.B", "message", "trace " * 100)
+
+    def work() -> None:
+        for number in range(300):
+            ending = policy.end(OperationKind.DBT_NODE, f"n{number}", "error", 1.0, {"number": number}, error)
+            assert ending.exception == error
+            assert policy.redact(["password=x"] * 20) == ["password=***"] * 20
+
+    work()
+    before = resident()
+    for _ in range(5):
+        work()
+    assert resident() - before < 2_000_000
+
+
+def resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def test_an_instance_is_replaced_after_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 from opentelemetry.trace import Status, StatusCode
@@ -116,9 +117,9 @@ def test_grpc(provider: Provider) -> None:
 
     received: list[str] = []
 
-    class Service(trace_service_pb2_grpc.TraceServiceServicer):  # type: ignore[misc]
-        def Export(self, request: object, context: object) -> object:
-            for of_resource in request.resource_spans:  # type: ignore[attr-defined]
+    class Service(trace_service_pb2_grpc.TraceServiceServicer):
+        def Export(self, request: Any, context: object) -> Any:
+            for of_resource in request.resource_spans:
                 received.extend(span.name for scope in of_resource.scope_spans for span in scope.spans)
             return trace_service_pb2.ExportTraceServiceResponse()
 

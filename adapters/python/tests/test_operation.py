@@ -73,7 +73,7 @@ def test_a_decorator(provider: Provider, collector: Collector) -> None:
         return "done"
 
     async def both() -> list[str]:
-        return await asyncio.gather(awaited(), awaited())
+        return [*await asyncio.gather(awaited(), awaited())]
 
     assert (called(1), called(2), called.__doc__) == (2, 3, "Keeps its name.")
     assert asyncio.run(both()) == ["done", "done"]

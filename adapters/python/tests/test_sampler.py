@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.sdk.trace.sampling import Decision
+from opentelemetry.sdk.trace.sampling import Decision, SamplingResult
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, TraceState
 
 from floe_telemetry.contract import ParentMode, Plan, Rule, SamplingIntent, SpanKind
@@ -35,26 +35,30 @@ def parent(sampled: bool, state: str = "") -> Context:
     return trace.set_span_in_context(NonRecordingSpan(span), Context())
 
 
+def kept(result: SamplingResult) -> bool:
+    return result.decision is Decision.RECORD_AND_SAMPLE
+
+
 @given(st.integers(1, 2**128 - 1))
 def test_the_threshold_decides_without_a_parent(configured: tuple[Policy, Plan], trace_id: int) -> None:
     sampler = FloeSampler(*configured)
-    decision = sampler.should_sample(Context(), trace_id, "x").decision
-    assert decision.is_sampled() == (trace_id % 2**56 >= HALF)
+    result = sampler.should_sample(Context(), trace_id, "x")
+    assert kept(result) == (trace_id % 2**56 >= HALF)
 
 
 @pytest.mark.parametrize("sampled", [True, False])
 def test_a_parent_decides(configured: tuple[Policy, Plan], sampled: bool) -> None:
     result = FloeSampler(*configured).should_sample(parent(sampled, "a=1"), 0 if sampled else HALF, "x")
-    assert result.decision.is_sampled() == sampled
+    assert kept(result) == sampled
     assert result.trace_state is not None
     assert result.trace_state.to_header() == "a=1"
 
 
 def test_attributes(configured: tuple[Policy, Plan]) -> None:
     sampler = FloeSampler(*configured)
-    kept = sampler.should_sample(parent(True), 0, "x", attributes={"floe.namespace": "mine", "a": 1})
-    assert kept.attributes["floe.namespace"] == "mine"
-    assert (kept.attributes["floe.product.name"], kept.attributes["a"]) == ("sales", 1)
+    result = sampler.should_sample(parent(True), 0, "x", attributes={"floe.namespace": "mine", "a": 1})
+    assert result.attributes["floe.namespace"] == "mine"
+    assert (result.attributes["floe.product.name"], result.attributes["a"]) == ("sales", 1)
     assert dict(sampler.should_sample(parent(False), 0, "x", attributes={"a": 1}).attributes) == {}
 
 
@@ -83,7 +87,7 @@ def test_intents_are_asked_for_once(configured: tuple[Policy, Plan]) -> None:
         assert sampler.should_sample(None, 0, "two").attributes == {"rule": 1}
         dropped = sampler.should_sample(parent(True), 2**56 - 1, "one", attributes={"drop": True, "other": 1})
         assert dropped.decision is Decision.DROP
-        assert sampler.should_sample(None, 0, "fails").decision.is_sampled()
+        assert kept(sampler.should_sample(None, 0, "fails"))
     assert policy.asked == [
         ("one", SpanKind.INTERNAL, {}),
         ("two", SpanKind.INTERNAL, {}),

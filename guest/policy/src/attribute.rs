@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::bindings::floe::telemetry::types::KeyValue;
+use crate::bindings::exports::floe::telemetry::types::KeyValue;
 
 /// Namespace that owns the data product. On every span, and in baggage.
 pub const NAMESPACE: &str = "floe.namespace";
@@ -27,7 +27,10 @@ pub const ERROR_TYPE: &str = "error.type";
 
 /// An attribute with a value of any scalar or list type.
 pub fn attribute(key: &str, value: impl Serialize) -> KeyValue {
-    KeyValue { key: key.to_owned(), value: json(value) }
+    KeyValue {
+        key: key.to_owned(),
+        value: json(value),
+    }
 }
 
 /// JSON text of a scalar or a list; `null` for what has none (such as NaN).

@@ -2,14 +2,20 @@
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
-use crate::bindings::floe::telemetry::types::Diagnostic;
+use crate::bindings::exports::floe::telemetry::types::Diagnostic;
 use crate::diagnostic::{self, Place, shown};
 
 /// What propagates at least (W3C Baggage section 3.3.2), and here at most.
 const MOST_MEMBERS: usize = 64;
 const MOST_BYTES: usize = 8192;
 /// Everything outside baggage-octet, and the percent sign itself (section 3.3.1).
-const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%').add(b',').add(b';').add(b'\\');
+const ENCODED: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'%')
+    .add(b',')
+    .add(b';')
+    .add(b'\\');
 
 /// One member.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +29,12 @@ struct Member<'a> {
 
 impl Member<'_> {
     fn format(&self) -> String {
-        format!("{}={}{}", self.key, utf8_percent_encode(&self.value, ENCODED), self.properties)
+        format!(
+            "{}={}{}",
+            self.key,
+            utf8_percent_encode(&self.value, ENCODED),
+            self.properties
+        )
     }
 }
 
@@ -46,17 +57,29 @@ pub fn canonical(header: &str, ours: &[(&str, &str)]) -> Canonical {
             Some(member) => members.push(member),
             None => problems.push(Place::named("baggage").warning(
                 diagnostic::BAGGAGE,
-                format!("a member whose key starts {} is left out", shown(text.split('=').next().unwrap_or_default().trim())),
+                format!(
+                    "a member whose key starts {} is left out",
+                    shown(text.split('=').next().unwrap_or_default().trim())
+                ),
                 "send key=value members as W3C Baggage section 3.3 says",
             )),
         }
     }
     for (key, value) in ours {
         if members.iter().all(|member| member.key != *key) {
-            members.push(Member { key, value: (*value).to_owned(), properties: "" });
+            members.push(Member {
+                key,
+                value: (*value).to_owned(),
+                properties: "",
+            });
         }
     }
-    let (text, left_out) = within_limits(members.iter().map(|member| (member.key, member.format())).collect());
+    let (text, left_out) = within_limits(
+        members
+            .iter()
+            .map(|member| (member.key, member.format()))
+            .collect(),
+    );
     if left_out > 0 {
         problems.push(Place::named("baggage").warning(
             diagnostic::BAGGAGE_LIMIT,
@@ -78,7 +101,12 @@ fn within_limits(members: Vec<(&str, String)>) -> (String, usize) {
             }
         }
     }
-    let texts: Vec<String> = members.into_iter().zip(&kept).filter(|(_, keep)| **keep).map(|((_, text), _)| text).collect();
+    let texts: Vec<String> = members
+        .into_iter()
+        .zip(&kept)
+        .filter(|(_, keep)| **keep)
+        .map(|((_, text), _)| text)
+        .collect();
     (texts.join(","), kept.len() - count)
 }
 
@@ -91,13 +119,22 @@ fn parse(text: &str) -> Option<Member<'_>> {
     let (key, value) = member.split_once('=')?;
     let key = key.trim();
     let value = percent_decode_str(value.trim()).decode_utf8_lossy().into_owned();
-    let printable = properties.bytes().all(|byte| (b' '..=b'~').contains(&byte) || byte == b'\t');
-    (is_token(key) && printable).then_some(Member { key, value, properties: properties.trim_end() })
+    let printable = properties
+        .bytes()
+        .all(|byte| (b' '..=b'~').contains(&byte) || byte == b'\t');
+    (is_token(key) && printable).then_some(Member {
+        key,
+        value,
+        properties: properties.trim_end(),
+    })
 }
 
 /// RFC 9110 section 5.6.2.
 fn is_token(key: &str) -> bool {
-    !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    !key.is_empty()
+        && key
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 #[cfg(test)]

@@ -7,8 +7,10 @@ use crate::bindings::exports::floe::telemetry::describe::Info;
 use crate::bindings::exports::floe::telemetry::operations::{Beginning, Ending, OperationKind};
 use crate::bindings::exports::floe::telemetry::propagation::{Extraction, Headers};
 use crate::bindings::exports::floe::telemetry::sampling::SamplingIntent;
-use crate::bindings::exports::floe::telemetry::{configuration, describe, errors, operations, propagation, sampling};
-use crate::bindings::floe::telemetry::types::{Diagnostic, Exception, KeyValue, SpanKind};
+use crate::bindings::exports::floe::telemetry::types::{Diagnostic, Exception, KeyValue, SpanKind};
+use crate::bindings::exports::floe::telemetry::{
+    configuration, describe, errors, operations, propagation, sampling,
+};
 use crate::trace_context::TraceParent;
 use crate::{Policy, configuration as settings, error, operation, redaction};
 
@@ -51,7 +53,11 @@ impl propagation::Guest for Component {
     }
 
     fn inject(high: u64, low: u64, span: u64, flags: u8, tracestate: String, baggage: String) -> Headers {
-        let parent = TraceParent { trace: u128::from(high) << 64 | u128::from(low), span, flags };
+        let parent = TraceParent {
+            trace: u128::from(high) << 64 | u128::from(low),
+            span,
+            flags,
+        };
         POLICY.with_borrow(|policy| policy.inject(parent, &tracestate, &baggage))
     }
 

@@ -4,7 +4,7 @@ use crate::attribute::{self, attribute};
 use crate::bindings::exports::floe::telemetry::configuration::{
     Batch, Exporter, Instrument, InstrumentKind, Logging, Plan, Protocol, Rule, Variable,
 };
-use crate::bindings::floe::telemetry::types::KeyValue;
+use crate::bindings::exports::floe::telemetry::types::KeyValue;
 use crate::diagnostic::{self, Place, shown};
 use crate::fields::Findings;
 use crate::manifest::{self, Manifest, Mode};
@@ -25,11 +25,23 @@ pub const VARIABLES: [&str; 9] = [
 /// Reads the manifest, applies the variables and checks the whole.
 pub fn configure(text: &str, variables: &[Variable]) -> Result<(Manifest, Findings), Findings> {
     let (mut manifest, mut findings) = manifest::read(text)?;
-    for variable in variables.iter().filter(|variable| !variable.value.trim().is_empty()) {
-        apply(&mut manifest, &variable.name, variable.value.trim(), &mut findings);
+    for variable in variables
+        .iter()
+        .filter(|variable| !variable.value.trim().is_empty())
+    {
+        apply(
+            &mut manifest,
+            &variable.name,
+            variable.value.trim(),
+            &mut findings,
+        );
     }
     manifest.batch = manifest.batch.min(manifest.queue);
-    if findings.iter().any(manifest::is_error) { Err(findings) } else { Ok((manifest, findings)) }
+    if findings.iter().any(manifest::is_error) {
+        Err(findings)
+    } else {
+        Ok((manifest, findings))
+    }
 }
 
 /// One variable, by the rules of OpenTelemetry's environment variable specification: what cannot be parsed is ignored aloud. An endpoint
@@ -97,14 +109,35 @@ pub fn plan(manifest: &Manifest, warnings: Findings) -> Plan {
     Plan {
         enabled: manifest.enabled,
         environment: manifest.environment.word().to_owned(),
-        resource: if manifest.enabled { resource(manifest) } else { Vec::new() },
-        rules: vec![Rule { attributes: if manifest.enabled { span_attributes(manifest) } else { Vec::new() } }],
+        resource: if manifest.enabled {
+            resource(manifest)
+        } else {
+            Vec::new()
+        },
+        rules: vec![Rule {
+            attributes: if manifest.enabled {
+                span_attributes(manifest)
+            } else {
+                Vec::new()
+            },
+        }],
         dependencies: Vec::new(),
-        exporter: Exporter { endpoint, protocol: manifest.protocol, timeout: manifest.export_timeout },
-        batch: Batch { queue: manifest.queue, size: manifest.batch, delay: manifest.delay },
+        exporter: Exporter {
+            endpoint,
+            protocol: manifest.protocol,
+            timeout: manifest.export_timeout,
+        },
+        batch: Batch {
+            queue: manifest.queue,
+            size: manifest.batch,
+            delay: manifest.delay,
+        },
         interval: manifest.interval,
         shutdown: manifest.shutdown,
-        logging: Logging { level: manifest.level.to_owned(), json: manifest.json },
+        logging: Logging {
+            level: manifest.level.to_owned(),
+            json: manifest.json,
+        },
         instruments: instruments(),
         warnings,
     }
@@ -127,8 +160,10 @@ fn resource(manifest: &Manifest) -> Vec<KeyValue> {
 }
 
 /// Seconds, from a compile stage to a run of many hours.
-const BOUNDARIES: [f64; 16] =
-    [0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0, 1_800.0, 3_600.0, 7_200.0, 14_400.0, 43_200.0];
+const BOUNDARIES: [f64; 16] = [
+    0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0, 1_800.0, 3_600.0, 7_200.0, 14_400.0,
+    43_200.0,
+];
 
 /// Name of the histogram of a pipeline's runs.
 pub const PIPELINE_DURATION: &str = "floe.pipeline.duration";
@@ -155,11 +190,41 @@ fn instruments() -> Vec<Instrument> {
         },
     };
     vec![
-        instrument(PIPELINE_DURATION, InstrumentKind::Histogram, "s", "Duration of a pipeline run."),
-        instrument(OPERATION_DURATION, InstrumentKind::Histogram, "s", "Duration of an operation."),
-        instrument(DBT_NODE_DURATION, InstrumentKind::Histogram, "s", "Duration of a dbt node."),
-        instrument(DBT_TESTS, InstrumentKind::Counter, "{test}", "dbt tests that were run."),
-        instrument(ASSET_MATERIALIZATIONS, InstrumentKind::Counter, "{materialization}", "Attempts to materialize an asset."),
-        instrument(ERRORS, InstrumentKind::Counter, "{error}", "Operations that failed."),
+        instrument(
+            PIPELINE_DURATION,
+            InstrumentKind::Histogram,
+            "s",
+            "Duration of a pipeline run.",
+        ),
+        instrument(
+            OPERATION_DURATION,
+            InstrumentKind::Histogram,
+            "s",
+            "Duration of an operation.",
+        ),
+        instrument(
+            DBT_NODE_DURATION,
+            InstrumentKind::Histogram,
+            "s",
+            "Duration of a dbt node.",
+        ),
+        instrument(
+            DBT_TESTS,
+            InstrumentKind::Counter,
+            "{test}",
+            "dbt tests that were run.",
+        ),
+        instrument(
+            ASSET_MATERIALIZATIONS,
+            InstrumentKind::Counter,
+            "{materialization}",
+            "Attempts to materialize an asset.",
+        ),
+        instrument(
+            ERRORS,
+            InstrumentKind::Counter,
+            "{error}",
+            "Operations that failed.",
+        ),
     ]
 }

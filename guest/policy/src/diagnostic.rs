@@ -1,6 +1,6 @@
 //! The codes of everything that the policy can find wrong. A code is never reused for another meaning.
 
-use crate::bindings::floe::telemetry::types::{Diagnostic, Severity};
+use crate::bindings::exports::floe::telemetry::types::{Diagnostic, Severity};
 
 /// The manifest is not well-formed YAML, or exceeds the bounds of its reader.
 pub const MANIFEST_SYNTAX: &str = "FLOE-M001";
@@ -43,7 +43,10 @@ pub struct Place {
 impl Place {
     /// A place with a path only.
     pub fn named(path: &str) -> Self {
-        Self { path: path.to_owned(), ..Self::default() }
+        Self {
+            path: path.to_owned(),
+            ..Self::default()
+        }
     }
 
     /// A diagnostic of this severity here.

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::bindings::floe::telemetry::types::Exception;
+use crate::bindings::exports::floe::telemetry::types::Exception;
 use crate::redaction::redact;
 
 /// OpenTelemetry's `error.type` where there is no better.
@@ -21,7 +21,10 @@ pub fn classify(error: &Exception) -> Exception {
     Exception {
         type_: error_type(error),
         message: bounded(&redact(head(&error.message, 4 * MOST_MESSAGE)), MOST_MESSAGE),
-        stacktrace: bounded(&redact(head(&error.stacktrace, 4 * MOST_STACKTRACE)), MOST_STACKTRACE),
+        stacktrace: bounded(
+            &redact(head(&error.stacktrace, 4 * MOST_STACKTRACE)),
+            MOST_STACKTRACE,
+        ),
     }
 }
 
@@ -44,7 +47,11 @@ fn head(text: &str, most: usize) -> &str {
 }
 
 fn bounded(text: &str, most: usize) -> String {
-    if text.len() <= most { text.to_owned() } else { format!("{}…", head(text, most - '…'.len_utf8())) }
+    if text.len() <= most {
+        text.to_owned()
+    } else {
+        format!("{}…", head(text, most - '…'.len_utf8()))
+    }
 }
 
 #[cfg(test)]
@@ -54,10 +61,18 @@ mod tests {
     #[test]
     fn types_are_of_low_cardinality() {
         let of = |type_: &str, message: &str| {
-            classify(&Exception { type_: type_.into(), message: message.into(), stacktrace: String::new() }).type_
+            classify(&Exception {
+                type_: type_.into(),
+                message: message.into(),
+                stacktrace: String::new(),
+            })
+            .type_
         };
         assert_eq!(of("builtins.ValueError", ""), "builtins.ValueError");
-        assert_eq!(of("", "Database Error in model orders (models/orders.sql)"), "DatabaseError");
+        assert_eq!(
+            of("", "Database Error in model orders (models/orders.sql)"),
+            "DatabaseError"
+        );
         assert_eq!(of("something went wrong at 12:30", "x"), OTHER);
     }
 

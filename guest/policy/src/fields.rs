@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::bindings::floe::telemetry::types::Diagnostic;
+use crate::bindings::exports::floe::telemetry::types::Diagnostic;
 use crate::diagnostic::{self, Place, shown};
 use crate::yaml::{Key, Node, Value};
 
@@ -26,12 +26,19 @@ pub struct Section<'a> {
 impl<'a> Field<'a> {
     /// The whole document.
     pub fn document(node: &'a Node) -> Self {
-        Self { path: String::new(), node }
+        Self {
+            path: String::new(),
+            node,
+        }
     }
 
     /// Where it stands.
     pub fn place(&self) -> Place {
-        Place { path: self.path.clone(), line: self.node.line, column: self.node.column }
+        Place {
+            path: self.path.clone(),
+            line: self.node.line,
+            column: self.node.column,
+        }
     }
 
     /// What it holds.
@@ -61,8 +68,14 @@ impl<'a> Field<'a> {
     /// A mapping of any keys. Nothing at all counts as an empty one.
     pub fn mapping(&self, findings: &mut Findings) -> Option<Section<'a>> {
         match &self.node.value {
-            Value::Mapping(entries) => Some(Section { path: self.path.clone(), entries }),
-            Value::Null => Some(Section { path: self.path.clone(), entries: &[] }),
+            Value::Mapping(entries) => Some(Section {
+                path: self.path.clone(),
+                entries,
+            }),
+            Value::Null => Some(Section {
+                path: self.path.clone(),
+                entries: &[],
+            }),
             _ => {
                 self.wrong_type("a mapping", findings);
                 None
@@ -85,7 +98,11 @@ impl<'a> Field<'a> {
     pub fn text(&self, findings: &mut Findings) -> Option<&'a str> {
         match &self.node.value {
             Value::Text(text) if text.trim().is_empty() => {
-                findings.push(self.place().error(diagnostic::WRONG_VALUE, "the text is empty", "write a value or leave the key out"));
+                findings.push(self.place().error(
+                    diagnostic::WRONG_VALUE,
+                    "the text is empty",
+                    "write a value or leave the key out",
+                ));
                 None
             }
             Value::Text(text) => Some(text.trim()),
@@ -181,17 +198,33 @@ impl<'a> Field<'a> {
 impl<'a> Section<'a> {
     /// The value of a key, unless it is absent or nothing.
     pub fn get(&self, name: &str) -> Option<Field<'a>> {
-        self.fields().find(|(key, _)| key.name == name).map(|(_, field)| field).filter(|field| !matches!(field.value(), Value::Null))
+        self.fields()
+            .find(|(key, _)| key.name == name)
+            .map(|(_, field)| field)
+            .filter(|field| !matches!(field.value(), Value::Null))
     }
 
     /// All keys with their values.
     pub fn fields(&self) -> impl Iterator<Item = (&'a Key, Field<'a>)> {
-        self.entries.iter().map(|(key, node)| (key, Field { path: self.path_of(&key.name), node }))
+        self.entries.iter().map(|(key, node)| {
+            (
+                key,
+                Field {
+                    path: self.path_of(&key.name),
+                    node,
+                },
+            )
+        })
     }
 
     /// The diagnostic for a key that nobody knows.
     pub fn unknown(&self, key: &Key, known: &[&str]) -> Diagnostic {
-        Place { path: self.path_of(&key.name), line: key.line, column: key.column }.error(
+        Place {
+            path: self.path_of(&key.name),
+            line: key.line,
+            column: key.column,
+        }
+        .error(
             diagnostic::UNKNOWN_KEY,
             format!("unknown key {}", shown(&key.name)),
             suggestion(&key.name, known).unwrap_or_else(|| format!("known keys: {}", known.join(", "))),
@@ -199,7 +232,11 @@ impl<'a> Section<'a> {
     }
 
     fn path_of(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+        if self.path.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{}.{key}", self.path)
+        }
     }
 }
 

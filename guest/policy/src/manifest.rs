@@ -1,8 +1,8 @@
 //! The manifest's telemetry settings: which keys there are, their types and their defaults.
 
-use crate::bindings::exports::floe::telemetry::configuration::Protocol;
-use crate::bindings::floe::telemetry::types::{Diagnostic, KeyValue, Severity};
 use crate::attribute::{self, attribute};
+use crate::bindings::exports::floe::telemetry::configuration::Protocol;
+use crate::bindings::exports::floe::telemetry::types::{Diagnostic, KeyValue, Severity};
 use crate::diagnostic::{self, Place, shown};
 use crate::fields::{Field, Findings, Section, suggestion};
 use crate::yaml::{self, Value};
@@ -139,7 +139,11 @@ impl Default for Manifest {
             endpoint: None,
             protocol: Protocol::HttpProtobuf,
             export_timeout: 10_000,
-            ratios: Ratios { dev: 1.0, staging: 0.5, prod: 0.1 },
+            ratios: Ratios {
+                dev: 1.0,
+                staging: 0.5,
+                prod: 0.1,
+            },
             queue: 2_048,
             batch: 512,
             delay: 5_000,
@@ -168,7 +172,11 @@ pub fn read(text: &str) -> Result<(Manifest, Findings), Findings> {
         misspelt(&top, &["observability", "plugins", "metadata"], &mut findings);
         manifest.read(&top, &mut findings);
     }
-    if findings.iter().any(is_error) { Err(findings) } else { Ok((manifest, findings)) }
+    if findings.iter().any(is_error) {
+        Err(findings)
+    } else {
+        Ok((manifest, findings))
+    }
 }
 
 /// Whether a finding refuses the input.
@@ -180,13 +188,25 @@ pub fn is_error(found: &Diagnostic) -> bool {
 fn misspelt(top: &Section<'_>, ours: &[&str], findings: &mut Findings) {
     for (key, _) in top.fields() {
         let name = key.name.as_str();
-        let place = Place { path: key.name.clone(), line: key.line, column: key.column };
+        let place = Place {
+            path: key.name.clone(),
+            line: key.line,
+            column: key.column,
+        };
         if name == "telemetry" {
-            findings.push(place.warning(diagnostic::UNKNOWN_KEY, "a `telemetry` at the top level is not read", "move it under `observability`"));
+            findings.push(place.warning(
+                diagnostic::UNKNOWN_KEY,
+                "a `telemetry` at the top level is not read",
+                "move it under `observability`",
+            ));
         } else if !ours.contains(&name)
             && let Some(help) = suggestion(name, ours)
         {
-            findings.push(place.warning(diagnostic::UNKNOWN_KEY, format!("{} is not read", shown(name)), help));
+            findings.push(place.warning(
+                diagnostic::UNKNOWN_KEY,
+                format!("{} is not read", shown(name)),
+                help,
+            ));
         }
     }
 }
@@ -205,12 +225,17 @@ impl Manifest {
             return;
         };
         let telemetry = observability.get("telemetry");
-        if telemetry.is_none() && observability.get("tracing").is_none() && observability.get("logging").is_none() {
+        if telemetry.is_none()
+            && observability.get("tracing").is_none()
+            && observability.get("logging").is_none()
+        {
             return;
         }
         self.enabled = true;
         self.read_older(&observability, findings);
-        let resource = telemetry.as_ref().and_then(|field| self.read_telemetry(field, findings));
+        let resource = telemetry
+            .as_ref()
+            .and_then(|field| self.read_telemetry(field, findings));
         let metadata = top.get("metadata").and_then(|field| field.mapping(findings));
         self.read_identity(resource.as_ref(), metadata.as_ref(), findings);
     }
@@ -224,8 +249,9 @@ impl Manifest {
                 format!("write `observability.telemetry.{instead}`"),
             ));
         };
-        if let Some(tracing) =
-            observability.get("tracing").and_then(|field| field.section(&["enabled", "exporter", "endpoint"], findings))
+        if let Some(tracing) = observability
+            .get("tracing")
+            .and_then(|field| field.section(&["enabled", "exporter", "endpoint"], findings))
         {
             if let Some(field) = tracing.get("endpoint") {
                 older(&field, "otlp_endpoint", findings);
@@ -240,14 +266,20 @@ impl Manifest {
                 self.enabled &= field.word(&["otlp", "none"], findings) != Some("none");
             }
         }
-        if let Some(logging) = observability.get("logging").and_then(|field| field.section(&["level", "format"], findings)) {
+        if let Some(logging) = observability
+            .get("logging")
+            .and_then(|field| field.section(&["level", "format"], findings))
+        {
             if let Some(field) = logging.get("level") {
                 older(&field, "logging.log_level", findings);
                 set(&mut self.level, field.word(&LEVELS, findings));
             }
             if let Some(field) = logging.get("format") {
                 older(&field, "logging.json_output", findings);
-                set(&mut self.json, field.word(&["json", "text"], findings).map(|word| word == "json"));
+                set(
+                    &mut self.json,
+                    field.word(&["json", "text"], findings).map(|word| word == "json"),
+                );
             }
         }
     }
@@ -274,45 +306,97 @@ impl Manifest {
             self.endpoint = endpoint(&field, findings);
         }
         if let Some(field) = telemetry.get("otlp_protocol") {
-            set(&mut self.protocol, field.word(&PROTOCOLS, findings).and_then(protocol));
+            set(
+                &mut self.protocol,
+                field.word(&PROTOCOLS, findings).and_then(protocol),
+            );
         }
-        if let Some(sampling) = telemetry.get("sampling").and_then(|field| field.section(&Mode::WORDS, findings)) {
-            for (name, ratio) in
-                [("dev", &mut self.ratios.dev), ("staging", &mut self.ratios.staging), ("prod", &mut self.ratios.prod)]
-            {
+        if let Some(sampling) = telemetry
+            .get("sampling")
+            .and_then(|field| field.section(&Mode::WORDS, findings))
+        {
+            for (name, ratio) in [
+                ("dev", &mut self.ratios.dev),
+                ("staging", &mut self.ratios.staging),
+                ("prod", &mut self.ratios.prod),
+            ] {
                 set(ratio, sampling.get(name).and_then(|field| field.ratio(findings)));
             }
         }
         if let Some(batch) = telemetry.get("batch_processor").and_then(|field| {
             field.section(
-                &["max_queue_size", "max_export_batch_size", "schedule_delay_millis", "export_timeout_millis"],
+                &[
+                    "max_queue_size",
+                    "max_export_batch_size",
+                    "schedule_delay_millis",
+                    "export_timeout_millis",
+                ],
                 findings,
             )
         }) {
-            set(&mut self.queue, batch.get("max_queue_size").and_then(|field| field.integer(ITEMS, findings)));
+            set(
+                &mut self.queue,
+                batch
+                    .get("max_queue_size")
+                    .and_then(|field| field.integer(ITEMS, findings)),
+            );
             self.batch = self.batch.min(self.queue);
             if let Some(field) = batch.get("max_export_batch_size") {
                 set(&mut self.batch, field.integer(1..=self.queue, findings));
             }
-            set(&mut self.delay, batch.get("schedule_delay_millis").and_then(|field| field.integer(MILLISECONDS, findings)));
-            let timeout = batch.get("export_timeout_millis").and_then(|field| field.integer(MILLISECONDS, findings));
+            set(
+                &mut self.delay,
+                batch
+                    .get("schedule_delay_millis")
+                    .and_then(|field| field.integer(MILLISECONDS, findings)),
+            );
+            let timeout = batch
+                .get("export_timeout_millis")
+                .and_then(|field| field.integer(MILLISECONDS, findings));
             set(&mut self.export_timeout, timeout);
         }
-        if let Some(metrics) = telemetry.get("metrics").and_then(|field| field.section(&["export_interval_millis"], findings)) {
-            let interval = metrics.get("export_interval_millis").and_then(|field| field.integer(MILLISECONDS, findings));
+        if let Some(metrics) = telemetry
+            .get("metrics")
+            .and_then(|field| field.section(&["export_interval_millis"], findings))
+        {
+            let interval = metrics
+                .get("export_interval_millis")
+                .and_then(|field| field.integer(MILLISECONDS, findings));
             set(&mut self.interval, interval);
         }
-        if let Some(logging) = telemetry.get("logging").and_then(|field| field.section(&["log_level", "json_output"], findings)) {
-            set(&mut self.level, logging.get("log_level").and_then(|field| field.word(&LEVELS, findings)));
-            set(&mut self.json, logging.get("json_output").and_then(|field| field.boolean(findings)));
+        if let Some(logging) = telemetry
+            .get("logging")
+            .and_then(|field| field.section(&["log_level", "json_output"], findings))
+        {
+            set(
+                &mut self.level,
+                logging
+                    .get("log_level")
+                    .and_then(|field| field.word(&LEVELS, findings)),
+            );
+            set(
+                &mut self.json,
+                logging
+                    .get("json_output")
+                    .and_then(|field| field.boolean(findings)),
+            );
         }
-        let shutdown = telemetry.get("shutdown_timeout_millis").and_then(|field| field.integer(MILLISECONDS, findings));
+        let shutdown = telemetry
+            .get("shutdown_timeout_millis")
+            .and_then(|field| field.integer(MILLISECONDS, findings));
         set(&mut self.shutdown, shutdown);
-        telemetry.get("resource_attributes").and_then(|field| field.mapping(findings))
+        telemetry
+            .get("resource_attributes")
+            .and_then(|field| field.mapping(findings))
     }
 
     /// `resource_attributes`, with the manifest's own `metadata` as the default of the product.
-    fn read_identity(&mut self, resource: Option<&Section<'_>>, metadata: Option<&Section<'_>>, findings: &mut Findings) {
+    fn read_identity(
+        &mut self,
+        resource: Option<&Section<'_>>,
+        metadata: Option<&Section<'_>>,
+        findings: &mut Findings,
+    ) {
         const KNOWN: [&str; 8] = [
             "service.name",
             "service.version",
@@ -327,34 +411,51 @@ impl Manifest {
         let metadata_of = |key: &str| metadata.and_then(|section| section.get(key));
         let first = |keys: [Option<Field<'_>>; 2], findings: &mut Findings| {
             let field = keys.into_iter().flatten().next()?;
-            field.name(findings).map(str::to_owned).or_else(|| Some(String::new()))
+            field
+                .name(findings)
+                .map(str::to_owned)
+                .or_else(|| Some(String::new()))
         };
 
         let required = |name: &str, found: Option<String>, fallback: &str, findings: &mut Findings| {
             found.unwrap_or_else(|| {
-                findings.push(Place::named(&format!("observability.telemetry.resource_attributes.{name}")).error(
-                    diagnostic::MISSING_VALUE,
-                    format!("`{name}` is missing"),
-                    format!("write it there, or write `metadata.{fallback}`"),
-                ));
+                findings.push(
+                    Place::named(&format!("observability.telemetry.resource_attributes.{name}")).error(
+                        diagnostic::MISSING_VALUE,
+                        format!("`{name}` is missing"),
+                        format!("write it there, or write `metadata.{fallback}`"),
+                    ),
+                );
                 String::new()
             })
         };
-        let namespace = first([attribute_of(attribute::NAMESPACE), metadata_of("namespace")], findings);
-        let product = first([attribute_of(attribute::PRODUCT_NAME), metadata_of("name")], findings);
-        let version = first([attribute_of(attribute::PRODUCT_VERSION), metadata_of("version")], findings);
+        let namespace = first(
+            [attribute_of(attribute::NAMESPACE), metadata_of("namespace")],
+            findings,
+        );
+        let product = first(
+            [attribute_of(attribute::PRODUCT_NAME), metadata_of("name")],
+            findings,
+        );
+        let version = first(
+            [attribute_of(attribute::PRODUCT_VERSION), metadata_of("version")],
+            findings,
+        );
         if self.enabled {
             self.identity.namespace = required(attribute::NAMESPACE, namespace, "namespace", findings);
             self.identity.product_name = required(attribute::PRODUCT_NAME, product, "name", findings);
-            self.identity.product_version = required(attribute::PRODUCT_VERSION, version, "version", findings);
+            self.identity.product_version =
+                required(attribute::PRODUCT_VERSION, version, "version", findings);
         }
-        self.identity.service_name =
-            first([attribute_of("service.name"), None], findings).unwrap_or_else(|| self.identity.product_name.clone());
-        self.identity.service_version =
-            first([attribute_of("service.version"), None], findings).unwrap_or_else(|| self.identity.product_version.clone());
+        self.identity.service_name = first([attribute_of("service.name"), None], findings)
+            .unwrap_or_else(|| self.identity.product_name.clone());
+        self.identity.service_version = first([attribute_of("service.version"), None], findings)
+            .unwrap_or_else(|| self.identity.product_version.clone());
 
         let mode = |key: &str, findings: &mut Findings| {
-            attribute_of(key).and_then(|field| field.word(&Mode::WORDS, findings)).and_then(Mode::from_word)
+            attribute_of(key)
+                .and_then(|field| field.word(&Mode::WORDS, findings))
+                .and_then(Mode::from_word)
         };
         set(&mut self.mode, mode(attribute::MODE, findings));
         self.environment = mode("deployment.environment.name", findings)
@@ -397,7 +498,10 @@ fn check_backend(field: &Field<'_>, findings: &mut Findings) {
         field.name(findings);
         return;
     }
-    let Some(backend) = field.section(&["type", "version", "config", "connection_secret_ref"], findings) else { return };
+    let Some(backend) = field.section(&["type", "version", "config", "connection_secret_ref"], findings)
+    else {
+        return;
+    };
     match backend.get("type") {
         Some(name) => {
             name.name(findings);
@@ -437,7 +541,10 @@ fn endpoint(field: &Field<'_>, findings: &mut Findings) -> Option<String> {
         Err(reason) => {
             findings.push(field.place().error(
                 diagnostic::WRONG_ENDPOINT,
-                format!("{} is no endpoint: {reason}", shown(without_credentials(text).as_str())),
+                format!(
+                    "{} is no endpoint: {reason}",
+                    shown(without_credentials(text).as_str())
+                ),
                 "write the base URL of an OTLP Collector, such as http://localhost:4318",
             ));
             None
@@ -458,7 +565,12 @@ pub fn checked_endpoint(text: &str) -> Result<String, &'static str> {
     if authority.host().is_empty() || authority.host() == "[]" {
         return Err("it names no host");
     }
-    if authority.as_str().rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']')) && authority.port_u16().is_none_or(|port| port == 0) {
+    if authority
+        .as_str()
+        .rsplit_once(':')
+        .is_some_and(|(_, port)| !port.ends_with(']'))
+        && authority.port_u16().is_none_or(|port| port == 0)
+    {
         return Err("its port is not a number from 1 to 65535");
     }
     if url.query().is_some() || text.contains('#') {
@@ -471,7 +583,11 @@ pub fn checked_endpoint(text: &str) -> Result<String, &'static str> {
 fn without_credentials(text: &str) -> String {
     match (text.find("://"), text.rfind('@')) {
         (Some(scheme), Some(at)) if scheme < at => {
-            format!("{}://…{}", text.get(..scheme).unwrap_or_default(), text.get(at..).unwrap_or_default())
+            format!(
+                "{}://…{}",
+                text.get(..scheme).unwrap_or_default(),
+                text.get(at..).unwrap_or_default()
+            )
         }
         (None, Some(at)) => format!("…{}", text.get(at..).unwrap_or_default()),
         _ => text.to_owned(),

@@ -4,7 +4,7 @@ use crate::attribute::{self, attribute, json, text};
 use crate::bindings::exports::floe::telemetry::operations::{
     Beginning, Ending, Measurement, OperationKind, Outcome, Status,
 };
-use crate::bindings::floe::telemetry::types::{Exception, KeyValue, SpanKind};
+use crate::bindings::exports::floe::telemetry::types::{Exception, KeyValue, SpanKind};
 use crate::configuration;
 use crate::error;
 
@@ -21,15 +21,30 @@ struct Convention {
 }
 
 fn convention(kind: OperationKind) -> Convention {
-    let of = |word, domain, name, job| Convention { word, domain, name, job };
+    let of = |word, domain, name, job| Convention {
+        word,
+        domain,
+        name,
+        job,
+    };
     match kind {
-        OperationKind::PipelineRun => of("floe.pipeline.run", "floe.pipeline", attribute::PIPELINE_NAME, None),
+        OperationKind::PipelineRun => of(
+            "floe.pipeline.run",
+            "floe.pipeline",
+            attribute::PIPELINE_NAME,
+            None,
+        ),
         OperationKind::Compile => of("floe.compile", "floe.compile", "floe.compile.name", None),
         OperationKind::CompileStage => of("floe.compile.stage", "floe.compile", "floe.compile.stage", None),
         OperationKind::DbtInvocation => of("dbt", "floe.dbt", "floe.dbt.command", Some("dbt_run")),
         OperationKind::DbtNode => of("dbt.node", "floe.dbt", "", Some("dbt_run")),
         OperationKind::DagsterRun => of("dagster.run", "floe.dagster", "floe.dagster.job", None),
-        OperationKind::AssetMaterialization => of("dagster.asset", "floe.dagster", "floe.dagster.step", Some("dagster_asset")),
+        OperationKind::AssetMaterialization => of(
+            "dagster.asset",
+            "floe.dagster",
+            "floe.dagster.step",
+            Some("dagster_asset"),
+        ),
         OperationKind::Command => of("command", "process", "process.executable.name", None),
         OperationKind::Custom => of("custom", "floe", "", None),
     }
@@ -64,7 +79,11 @@ pub fn begin(kind: OperationKind, name: &str, facts: &[KeyValue]) -> Beginning {
         },
         _ => format!("{} {name}", convention.word),
     };
-    Beginning { name: span_name, kind: SpanKind::Internal, attributes }
+    Beginning {
+        name: span_name,
+        kind: SpanKind::Internal,
+        attributes,
+    }
 }
 
 /// Ends an operation.
@@ -101,7 +120,14 @@ pub fn end(
         description,
         attributes,
         exception,
-        measurements: measurements(kind, name, word(outcome), seconds.max(0.0), facts, error_type.as_deref()),
+        measurements: measurements(
+            kind,
+            name,
+            word(outcome),
+            seconds.max(0.0),
+            facts,
+            error_type.as_deref(),
+        ),
     }
 }
 
@@ -123,7 +149,11 @@ fn described(convention: &Convention, facts: &[KeyValue]) -> Vec<KeyValue> {
 }
 
 fn fact(facts: &[KeyValue], key: &str) -> Option<String> {
-    facts.iter().find(|fact| fact.key == key).map(|fact| text(&fact.value)).filter(|value| !value.is_empty())
+    facts
+        .iter()
+        .find(|fact| fact.key == key)
+        .map(|fact| text(&fact.value))
+        .filter(|value| !value.is_empty())
 }
 
 fn assets(facts: &[KeyValue]) -> Vec<String> {
@@ -137,7 +167,10 @@ fn assets(facts: &[KeyValue]) -> Vec<String> {
 /// A tool's word for how something ended. What is not known counts as an error: silence would hide it.
 fn outcome(status: &str) -> Outcome {
     let status = status.trim().to_ascii_lowercase();
-    let word = ["pipeline_", "run_", "step_", "asset_"].iter().find_map(|prefix| status.strip_prefix(prefix)).unwrap_or(&status);
+    let word = ["pipeline_", "run_", "step_", "asset_"]
+        .iter()
+        .find_map(|prefix| status.strip_prefix(prefix))
+        .unwrap_or(&status);
     match word {
         "success" | "pass" | "ok" | "0" => Outcome::Success,
         "warning" | "warn" | "partial success" | "up_for_retry" => Outcome::Warning,
@@ -176,30 +209,55 @@ fn measurements(
         if let Some(error_type) = error_type {
             attributes.push(attribute(attribute::ERROR_TYPE, error_type));
         }
-        Measurement { instrument: instrument.to_owned(), value, attributes }
+        Measurement {
+            instrument: instrument.to_owned(),
+            value,
+            attributes,
+        }
     };
     let resource_type = fact(facts, "resource_type").unwrap_or_default();
     let mut all = match kind {
         OperationKind::PipelineRun => {
-            vec![record(configuration::PIPELINE_DURATION, seconds, vec![attribute(attribute::PIPELINE_NAME, name)])]
+            vec![record(
+                configuration::PIPELINE_DURATION,
+                seconds,
+                vec![attribute(attribute::PIPELINE_NAME, name)],
+            )]
         }
         OperationKind::DbtNode => {
             let mut described = vec![attribute("floe.dbt.resource_type", &resource_type)];
-            described.extend(fact(facts, "materialized").map(|value| attribute("floe.dbt.materialization", value)));
+            described.extend(
+                fact(facts, "materialized").map(|value| attribute("floe.dbt.materialization", value)),
+            );
             vec![record(configuration::DBT_NODE_DURATION, seconds, described)]
         }
-        _ => vec![record(configuration::OPERATION_DURATION, seconds, vec![attribute("floe.operation", word)])],
+        _ => vec![record(
+            configuration::OPERATION_DURATION,
+            seconds,
+            vec![attribute("floe.operation", word)],
+        )],
     };
     if resource_type == "test" {
         all.push(record(configuration::DBT_TESTS, 1.0, Vec::new()));
     }
     if kind == OperationKind::AssetMaterialization {
         all.extend(assets(facts).iter().map(|asset| {
-            record(configuration::ASSET_MATERIALIZATIONS, 1.0, vec![KeyValue { key: attribute::DAGSTER_ASSET.to_owned(), value: json(asset) }])
+            record(
+                configuration::ASSET_MATERIALIZATIONS,
+                1.0,
+                vec![KeyValue {
+                    key: attribute::DAGSTER_ASSET.to_owned(),
+                    value: json(asset),
+                }],
+            )
         }));
     }
     if error_type.is_some() {
-        all.push(record(configuration::ERRORS, 1.0, vec![attribute("floe.operation", word)]));
+        all.push(record(
+            configuration::ERRORS,
+            1.0,
+            vec![attribute("floe.operation", word)],
+        ));
     }
     all
 }

@@ -5,7 +5,7 @@ use crate::baggage;
 use crate::bindings::exports::floe::telemetry::configuration::{Plan, Variable};
 use crate::bindings::exports::floe::telemetry::propagation::{Extraction, Headers};
 use crate::bindings::exports::floe::telemetry::sampling::{ParentMode, SamplingIntent};
-use crate::bindings::floe::telemetry::types::Diagnostic;
+use crate::bindings::exports::floe::telemetry::types::Diagnostic;
 use crate::configuration;
 use crate::manifest::Manifest;
 use crate::sampling;
@@ -23,20 +23,36 @@ impl Policy {
     pub fn configure(manifest: &str, variables: &[Variable]) -> Result<(Self, Plan), Vec<Diagnostic>> {
         let (manifest, warnings) = configuration::configure(manifest, variables)?;
         let plan = configuration::plan(&manifest, warnings);
-        let threshold = manifest.enabled.then(|| sampling::threshold(manifest.ratios.of(manifest.mode)));
+        let threshold = manifest
+            .enabled
+            .then(|| sampling::threshold(manifest.ratios.of(manifest.mode)));
         Ok((Self { manifest, threshold }, plan))
     }
 
     /// The intent is the same for all spans: the mode's threshold, and the parent respected.
     pub fn intent(&self) -> SamplingIntent {
-        SamplingIntent { threshold: self.threshold.unwrap_or(sampling::NONE), parent: ParentMode::Follow, rule: 0 }
+        SamplingIntent {
+            threshold: self.threshold.unwrap_or(sampling::NONE),
+            parent: ParentMode::Follow,
+            rule: 0,
+        }
     }
 
     /// Incoming headers.
     pub fn extract(&self, traceparent: &str, tracestate: &str, baggage: &str) -> Extraction {
-        let baggage::Canonical { text: baggage, mut problems } = baggage::canonical(baggage, &[]);
-        let mut extraction =
-            Extraction { high: 0, low: 0, span: 0, flags: 0, tracestate: String::new(), baggage, problems: Vec::new() };
+        let baggage::Canonical {
+            text: baggage,
+            mut problems,
+        } = baggage::canonical(baggage, &[]);
+        let mut extraction = Extraction {
+            high: 0,
+            low: 0,
+            span: 0,
+            flags: 0,
+            tracestate: String::new(),
+            baggage,
+            problems: Vec::new(),
+        };
         if !traceparent.is_empty() {
             match TraceParent::parse(traceparent) {
                 Ok(parent) => {
@@ -60,7 +76,11 @@ impl Policy {
         let valid = parent.trace != 0 && parent.span != 0;
         Headers {
             traceparent: if valid { parent.format() } else { String::new() },
-            tracestate: if valid { trace_context::tracestate(tracestate).unwrap_or_default() } else { String::new() },
+            tracestate: if valid {
+                trace_context::tracestate(tracestate).unwrap_or_default()
+            } else {
+                String::new()
+            },
             baggage: self.child_baggage(baggage),
         }
     }

@@ -56,7 +56,8 @@ static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
 pub fn redact(text: &str) -> String {
     let mut text = text.to_owned();
     for rule in RULES.iter() {
-        if let std::borrow::Cow::Owned(redacted) = rule.pattern.replace_all(&text, rule.replacement.as_str()) {
+        if let std::borrow::Cow::Owned(redacted) = rule.pattern.replace_all(&text, rule.replacement.as_str())
+        {
             text = redacted;
         }
     }
@@ -77,13 +78,22 @@ mod tests {
         for (text, redacted) in [
             ("postgres://u:p@ss@db:5432/x", "postgres://***@db:5432/x"),
             ("Authorization: Bearer abc.def", "Authorization: Bearer ***"),
-            ("{\"password\": \"hunter 2\", \"user\": \"ann\"}", "{\"password\": \"***\", \"user\": \"ann\"}"),
+            (
+                "{\"password\": \"hunter 2\", \"user\": \"ann\"}",
+                "{\"password\": \"***\", \"user\": \"ann\"}",
+            ),
             ("client_secret=abc&grant_type=x", "client_secret=***&grant_type=x"),
             ("DD-API-KEY: 0123456789", "DD-API-KEY: ***"),
             ("key AKIAIOSFODNN7EXAMPLE used", "key AKIAIOSF*** used"),
             ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl", "eyJ***"),
-            ("-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----", "-----BEGIN RSA PRIVATE KEY-----***"),
-            ("Got 1 result, configured to fail if != 0", "Got 1 result, configured to fail if != 0"),
+            (
+                "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----",
+                "-----BEGIN RSA PRIVATE KEY-----***",
+            ),
+            (
+                "Got 1 result, configured to fail if != 0",
+                "Got 1 result, configured to fail if != 0",
+            ),
         ] {
             assert_eq!(redact(text), redacted);
         }

@@ -1,6 +1,6 @@
 //! W3C Trace Context, Level 2: `traceparent` and `tracestate`.
 
-use crate::bindings::floe::telemetry::types::Diagnostic;
+use crate::bindings::exports::floe::telemetry::types::Diagnostic;
 use crate::diagnostic::{self, Place, shown};
 
 /// Sampled (bit 0) and random (bit 1) are known; the others are zero on output (section 3.2.2.5).
@@ -41,7 +41,9 @@ impl TraceParent {
             // A later version may append fields after a dash; a comma means that headers were joined.
             _ => rest.is_empty() || (rest.starts_with('-') && !rest.contains(',')),
         };
-        let dashes = [2, 35, 52].iter().all(|at| header.as_bytes().get(*at) == Some(&b'-'));
+        let dashes = [2, 35, 52]
+            .iter()
+            .all(|at| header.as_bytes().get(*at) == Some(&b'-'));
         let trace = u128::from(hex(header.get(3..19)?)?) << 64 | u128::from(hex(header.get(19..35)?)?);
         let span = hex(header.get(36..52)?)?;
         let flags = hex(header.get(53..55)?)? as u8 & KNOWN_FLAGS;
@@ -50,14 +52,23 @@ impl TraceParent {
 
     /// Writes a header of version 00.
     pub fn format(&self) -> String {
-        format!("00-{:032x}-{:016x}-{:02x}", self.trace, self.span, self.flags & KNOWN_FLAGS)
+        format!(
+            "00-{:032x}-{:016x}-{:02x}",
+            self.trace,
+            self.span,
+            self.flags & KNOWN_FLAGS
+        )
     }
 }
 
 /// Up to 16 lower-case hexadecimal digits, and nothing else.
 fn hex(digits: &str) -> Option<u64> {
     let lower = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-    if digits.bytes().all(lower) { u64::from_str_radix(digits, 16).ok() } else { None }
+    if digits.bytes().all(lower) {
+        u64::from_str_radix(digits, 16).ok()
+    } else {
+        None
+    }
 }
 
 /// Reads and writes a `tracestate` (section 3.3): no white space, no empty members, the first of duplicate keys. One
@@ -83,7 +94,10 @@ pub fn tracestate(header: &str) -> Result<String, Diagnostic> {
             members.push((key, value));
         }
     }
-    let members: Vec<String> = members.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let members: Vec<String> = members
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
     Ok(members.join(","))
 }
 
@@ -101,7 +115,9 @@ fn is_key(key: &str) -> bool {
 
 fn is_value(value: &str) -> bool {
     (1..=256).contains(&value.len())
-        && value.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b',' && byte != b'=')
+        && value
+            .bytes()
+            .all(|byte| (b' '..=b'~').contains(&byte) && byte != b',' && byte != b'=')
         && !value.ends_with(' ')
 }
 

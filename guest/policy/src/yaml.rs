@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use saphyr::Scalar;
 use saphyr_parser::{Event, Marker, Parser};
 
-use crate::bindings::floe::telemetry::types::Diagnostic;
+use crate::bindings::exports::floe::telemetry::types::Diagnostic;
 use crate::diagnostic::{self, Place, shown};
 
 /// Most nodes in a manifest, aliases expanded. Real ones have hundreds.
@@ -75,12 +75,21 @@ pub fn parse(text: &str) -> Result<Node, Diagnostic> {
         let (event, span) = event.map_err(|error| refused(error.marker(), error.info()))?;
         builder.event(event, &span.start)?;
     }
-    Ok(builder.document.unwrap_or(Node { value: Value::Null, line: 1, column: 1 }))
+    Ok(builder.document.unwrap_or(Node {
+        value: Value::Null,
+        line: 1,
+        column: 1,
+    }))
 }
 
 fn refused(at: &Marker, reason: &str) -> Diagnostic {
     let (line, column) = place(at);
-    Place { path: String::new(), line, column }.error(
+    Place {
+        path: String::new(),
+        line,
+        column,
+    }
+    .error(
         diagnostic::MANIFEST_SYNTAX,
         format!("the manifest cannot be read as YAML: {reason}"),
         format!("write one YAML document with unique keys, at most {DEEPEST} levels and {MOST_NODES} values"),
@@ -96,7 +105,11 @@ fn place(at: &Marker) -> (u32, u32) {
 /// A collection that is being read.
 enum Open {
     List(Vec<Node>),
-    Mapping { entries: Vec<(Key, Node)>, names: BTreeSet<String>, key: Option<Key> },
+    Mapping {
+        entries: Vec<(Key, Node)>,
+        names: BTreeSet<String>,
+        key: Option<Key>,
+    },
 }
 
 /// Builds the tree from the parser's events, without recursion.
@@ -111,7 +124,9 @@ struct Builder {
 impl Builder {
     fn event(&mut self, event: Event<'_>, at: &Marker) -> Result<(), Diagnostic> {
         match event {
-            Event::DocumentStart(_) if self.document.is_some() => Err(refused(at, "a second document starts")),
+            Event::DocumentStart(_) if self.document.is_some() => {
+                Err(refused(at, "a second document starts"))
+            }
             Event::Scalar(text, style, anchor, tag) => {
                 let value = match Scalar::parse_from_cow_and_metadata(text, style, tag.as_ref()) {
                     Some(Scalar::Null) => Value::Null,
@@ -124,9 +139,19 @@ impl Builder {
                 self.place_node(value, place(at), anchor, 1, at)
             }
             Event::SequenceStart(anchor, _) => self.start(Open::List(Vec::new()), anchor, at),
-            Event::MappingStart(anchor, _) => self.start(Open::Mapping { entries: Vec::new(), names: BTreeSet::new(), key: None }, anchor, at),
+            Event::MappingStart(anchor, _) => self.start(
+                Open::Mapping {
+                    entries: Vec::new(),
+                    names: BTreeSet::new(),
+                    key: None,
+                },
+                anchor,
+                at,
+            ),
             Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
-                Some((Open::List(items), from, anchor)) => self.place_node(Value::List(items), from, anchor, 1, at),
+                Some((Open::List(items), from, anchor)) => {
+                    self.place_node(Value::List(items), from, anchor, 1, at)
+                }
                 Some((Open::Mapping { entries, .. }, from, anchor)) => {
                     self.place_node(Value::Mapping(entries), from, anchor, 1, at)
                 }
@@ -220,7 +245,10 @@ mod tests {
         let bomb: String = (0..12)
             .map(|level| match level {
                 0 => "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned(),
-                _ => format!("a{level}: &a{level} [{}]\n", vec![format!("*a{}", level - 1); 10].join(",")),
+                _ => format!(
+                    "a{level}: &a{level} [{}]\n",
+                    vec![format!("*a{}", level - 1); 10].join(",")
+                ),
             })
             .collect();
         assert!(reason(&bomb).contains("too many"));

@@ -2,7 +2,9 @@
 
 use std::error::Error;
 
-use floe_policy::bindings::exports::floe::telemetry::{configuration, errors, operations, propagation, sampling};
+use floe_policy::bindings::exports::floe::telemetry::{
+    configuration, errors, operations, propagation, sampling,
+};
 use floe_policy::component::Component;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,8 +20,12 @@ use sampling::Guest as _;
 fn vectors() {
     let count = floe_telemetry_vectors::run(|manifest, function, arguments| {
         // A manifest with no telemetry is the unconfigured state.
-        Component::configure(manifest.unwrap_or("metadata: {}").to_owned(), Vec::new()).map_err(|found| format!("{found:?}"))?;
-        call(function, Value::Array(arguments.iter().cloned().map(to_rust).collect()))
+        Component::configure(manifest.unwrap_or("metadata: {}").to_owned(), Vec::new())
+            .map_err(|found| format!("{found:?}"))?;
+        call(
+            function,
+            Value::Array(arguments.iter().cloned().map(to_rust).collect()),
+        )
     });
     assert!(count.expect("every case") > 100);
 }
@@ -33,7 +39,9 @@ fn call(function: &str, arguments: Value) -> Result<Value, Box<dyn Error>> {
             }
         })?,
         "propagation.extract" => apply(arguments, |(a, b, c)| Component::extract(a, b, c))?,
-        "propagation.inject" => apply(arguments, |(a, b, c, d, e, f)| Component::inject(a, b, c, d, e, f))?,
+        "propagation.inject" => apply(arguments, |(a, b, c, d, e, f)| {
+            Component::inject(a, b, c, d, e, f)
+        })?,
         "propagation.child-baggage" => apply(arguments, |(a,)| Component::child_baggage(a))?,
         "sampling.intent" => apply(arguments, |(a, b, c, d)| Component::intent(a, b, c, d))?,
         "operations.begin" => apply(arguments, |(a, b, c)| Component::begin(a, b, c))?,
@@ -44,8 +52,13 @@ fn call(function: &str, arguments: Value) -> Result<Value, Box<dyn Error>> {
     })
 }
 
-fn apply<A: DeserializeOwned, R: Serialize>(arguments: Value, function: impl FnOnce(A) -> R) -> Result<Value, serde_json::Error> {
-    Ok(to_wit(serde_json::to_value(function(serde_json::from_value(arguments)?))?))
+fn apply<A: DeserializeOwned, R: Serialize>(
+    arguments: Value,
+    function: impl FnOnce(A) -> R,
+) -> Result<Value, serde_json::Error> {
+    Ok(to_wit(serde_json::to_value(function(serde_json::from_value(
+        arguments,
+    )?))?))
 }
 
 /// The fields that hold enums, whose cases serde names as Rust does.
@@ -82,9 +95,10 @@ fn to_rust(value: Value) -> Value {
     ];
     match value {
         Value::String(case) if CASES.contains(&case.as_str()) => Value::String(camel(&case)),
-        Value::Object(fields) => {
-            fields.into_iter().map(|(key, value)| (if key == "type" { "type_".to_owned() } else { key }, value)).collect()
-        }
+        Value::Object(fields) => fields
+            .into_iter()
+            .map(|(key, value)| (if key == "type" { "type_".to_owned() } else { key }, value))
+            .collect(),
         other => other,
     }
 }
@@ -101,5 +115,15 @@ fn kebab(case: &str) -> String {
 }
 
 fn camel(case: &str) -> String {
-    case.split('-').flat_map(|word| word.chars().enumerate().map(|(at, letter)| if at == 0 { letter.to_ascii_uppercase() } else { letter })).collect()
+    case.split('-')
+        .flat_map(|word| {
+            word.chars().enumerate().map(|(at, letter)| {
+                if at == 0 {
+                    letter.to_ascii_uppercase()
+                } else {
+                    letter
+                }
+            })
+        })
+        .collect()
 }

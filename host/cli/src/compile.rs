@@ -8,7 +8,11 @@ use floe_telemetry::{Component, Error, OperationKind, Policy, Problem, Telemetry
 use crate::plan;
 
 /// Compiles a manifest into `telemetry.json` in `directory`, each stage an operation.
-pub(crate) fn compile(telemetry: &TelemetryProvider, manifest: &Path, directory: &Path) -> Result<PathBuf, Error> {
+pub(crate) fn compile(
+    telemetry: &TelemetryProvider,
+    manifest: &Path,
+    directory: &Path,
+) -> Result<PathBuf, Error> {
     let stage = |name: &str| telemetry.operation(OperationKind::CompileStage, name);
     let text = stage("load").run(|operation| {
         let text = read_manifest(manifest)?;
@@ -24,19 +28,22 @@ pub(crate) fn compile(telemetry: &TelemetryProvider, manifest: &Path, directory:
         tracing::info!(environment = plan.environment, "manifest valid");
         Ok::<_, Error>(plan)
     })?;
-    stage("generate").run(|operation| {
-        let artifact = directory.join("telemetry.json");
-        let text = format!("{:#}\n", plan::shown(&plan));
-        operation.fact("bytes", text.len() as i64);
-        fs::create_dir_all(directory).and_then(|()| fs::write(&artifact, text)).map_err(|error| {
-            Problem::new(
-                "FLOE-E002",
-                format!("{} cannot be written: {error}", artifact.display()),
-                "make the directory writable",
-            )
-        })?;
-        tracing::info!(artifact = %artifact.display(), "artifacts written");
-        Ok::<_, Problem>(artifact)
-    })
-    .map_err(Error::from)
+    stage("generate")
+        .run(|operation| {
+            let artifact = directory.join("telemetry.json");
+            let text = format!("{:#}\n", plan::shown(&plan));
+            operation.fact("bytes", text.len() as i64);
+            fs::create_dir_all(directory)
+                .and_then(|()| fs::write(&artifact, text))
+                .map_err(|error| {
+                    Problem::new(
+                        "FLOE-E002",
+                        format!("{} cannot be written: {error}", artifact.display()),
+                        "make the directory writable",
+                    )
+                })?;
+            tracing::info!(artifact = %artifact.display(), "artifacts written");
+            Ok::<_, Problem>(artifact)
+        })
+        .map_err(Error::from)
 }

@@ -59,7 +59,10 @@ impl Protocol {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let manifest = arguments.pipeline.join("manifest.yaml");
-    let state = arguments.state.clone().unwrap_or_else(|| arguments.pipeline.join("state"));
+    let state = arguments
+        .state
+        .clone()
+        .unwrap_or_else(|| arguments.pipeline.join("state"));
     let (endpoint, receiver) = match &arguments.endpoint {
         Some(endpoint) => (endpoint.clone(), None),
         None => {
@@ -68,7 +71,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             (receiver.endpoint.clone(), Some(receiver))
         }
     };
-    println!("telemetry goes to {endpoint} by {}", arguments.protocol.variable());
+    println!(
+        "telemetry goes to {endpoint} by {}",
+        arguments.protocol.variable()
+    );
 
     let variable = |name: &str| match name {
         "OTEL_EXPORTER_OTLP_ENDPOINT" => Some(endpoint.clone()),
@@ -88,8 +94,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         eprintln!("{undelivered}");
     }
     let outcome = outcome?;
-    let expected = if arguments.fail { Outcome::Failure } else { Outcome::Success };
-    Ok(if outcome == expected { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let expected = if arguments.fail {
+        Outcome::Failure
+    } else {
+        Outcome::Success
+    };
+    Ok(if outcome == expected {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// Compile, and then the run that it starts.
@@ -101,16 +115,24 @@ fn pipeline(
     endpoint: &str,
 ) -> Result<Outcome, Failure> {
     let mut launched = None;
-    telemetry.operation(OperationKind::Compile, "sales").run(|operation| {
-        compile::compile(telemetry, manifest, state)?;
-        launched = Some(operation.context().clone());
-        Ok::<_, Error>(())
-    })?;
+    telemetry
+        .operation(OperationKind::Compile, "sales")
+        .run(|operation| {
+            compile::compile(telemetry, manifest, state)?;
+            launched = Some(operation.context().clone());
+            Ok::<_, Error>(())
+        })?;
     let parent = launched.unwrap_or_default();
-    let mut operation = telemetry.operation(OperationKind::PipelineRun, "daily_sales").parent(&parent).begin();
+    let mut operation = telemetry
+        .operation(OperationKind::PipelineRun, "daily_sales")
+        .parent(&parent)
+        .begin();
     let log = state.join("pipeline.log");
     let output = File::create(&log)?;
-    println!("Dagster runs the job daily_sales; its own output is in {}", log.display());
+    println!(
+        "Dagster runs the job daily_sales; its own output is in {}",
+        log.display()
+    );
 
     let mut command = Command::new(&arguments.python);
     command
@@ -126,7 +148,10 @@ fn pipeline(
     let started = Instant::now();
     match exec::run_child(command, manifest, telemetry, &mut operation) {
         Ok(status) => {
-            println!("it ended with {status} after {:.0} s", started.elapsed().as_secs_f64());
+            println!(
+                "it ended with {status} after {:.0} s",
+                started.elapsed().as_secs_f64()
+            );
             Ok(operation.end(&exec::word(status)))
         }
         Err(error) => {
@@ -154,11 +179,20 @@ impl Running {
         let runtime = tokio::runtime::Runtime::new()?;
         let free = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         let options = match protocol {
-            Protocol::Grpc => Options { grpc: free, http: None },
-            Protocol::Http => Options { grpc: None, http: free },
+            Protocol::Grpc => Options {
+                grpc: free,
+                http: None,
+            },
+            Protocol::Http => Options {
+                grpc: None,
+                http: free,
+            },
         };
         let receiver = runtime.block_on(Receiver::bind(options))?;
-        let address = receiver.grpc_addr().or(receiver.http_addr()).ok_or("the receiver has no address")?;
+        let address = receiver
+            .grpc_addr()
+            .or(receiver.http_addr())
+            .ok_or("the receiver has no address")?;
         let store = Arc::new(Store::new(Limits::default()));
         let (stop, stopped) = oneshot::channel();
         let sink = store.clone();
@@ -169,7 +203,12 @@ impl Running {
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }))
         });
-        Ok(Self { endpoint: format!("http://{address}"), store, stop, thread })
+        Ok(Self {
+            endpoint: format!("http://{address}"),
+            store,
+            stop,
+            thread,
+        })
     }
 
     fn stop(self) -> Result<Arc<Store>, Failure> {

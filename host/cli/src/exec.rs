@@ -30,7 +30,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     });
     crate::log(&telemetry);
     let (program, rest) = arguments.command.split_first().ok_or("no command")?;
-    let name = Path::new(program).file_name().unwrap_or(program).to_string_lossy().into_owned();
+    let name = Path::new(program)
+        .file_name()
+        .unwrap_or(program)
+        .to_string_lossy()
+        .into_owned();
     let mut operation = telemetry.operation(OperationKind::Command, name).begin();
     let mut command = Command::new(program);
     command.args(rest);
@@ -43,7 +47,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Err(error) => {
             eprintln!("{}", not_started(program, &error));
             operation.fail("error", &error);
-            ExitCode::from(if error.kind() == ErrorKind::NotFound { 127 } else { 126 })
+            ExitCode::from(if error.kind() == ErrorKind::NotFound {
+                127
+            } else {
+                126
+            })
         }
     };
     if let Err(undelivered) = telemetry.shutdown() {
@@ -63,11 +71,14 @@ pub(crate) fn run_child(
     if let Ok(manifest) = manifest.canonicalize() {
         command.env(MANIFEST_VARIABLE, manifest);
     }
-    let status = tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-        let child = command.spawn()?;
-        operation.fact("process.pid", child.id().map(i64::from).unwrap_or_default());
-        supervise(child).await
-    })?;
+    let status = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(async {
+            let child = command.spawn()?;
+            operation.fact("process.pid", child.id().map(i64::from).unwrap_or_default());
+            supervise(child).await
+        })?;
     if let Some(code) = status.code() {
         operation.fact("exit_code", i64::from(code));
     }
@@ -79,7 +90,10 @@ pub(crate) fn run_child(
 async fn supervise(mut child: Child) -> std::io::Result<ExitStatus> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    let pid = child
+        .id()
+        .and_then(|id| i32::try_from(id).ok())
+        .and_then(Pid::from_raw);
     loop {
         tokio::select! {
             status = child.wait() => return status,
@@ -105,7 +119,10 @@ pub(crate) fn word(status: ExitStatus) -> String {
 
 /// The child's own code, or 128 and the signal, as shells have it.
 fn exit_code(status: ExitStatus) -> ExitCode {
-    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
+    let code = status
+        .code()
+        .or_else(|| status.signal().map(|signal| 128 + signal))
+        .unwrap_or(1);
     ExitCode::from(u8::try_from(code).unwrap_or(1))
 }
 

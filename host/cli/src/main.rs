@@ -57,7 +57,13 @@ fn main() -> ExitCode {
 /// Logs of this process: to standard error from warnings on (or as `RUST_LOG` says), and to where telemetry goes.
 fn log(telemetry: &TelemetryProvider) {
     let console = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    let console =
-        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).without_time().with_target(false).with_filter(console);
-    tracing_subscriber::registry().with(console).with(telemetry.layer()).init();
+    let console = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .without_time()
+        .with_target(false)
+        .with_filter(console);
+    tracing_subscriber::registry()
+        .with(console)
+        .with(telemetry.layer())
+        .init();
 }

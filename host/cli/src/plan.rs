@@ -49,6 +49,11 @@ pub(crate) fn shown(plan: &Plan) -> Value {
 fn attributes(attributes: &[floe_telemetry::KeyValue]) -> Map<String, Value> {
     attributes
         .iter()
-        .map(|pair| (pair.key.clone(), serde_json::from_str(&pair.value).unwrap_or(Value::Null)))
+        .map(|pair| {
+            (
+                pair.key.clone(),
+                serde_json::from_str(&pair.value).unwrap_or(Value::Null),
+            )
+        })
         .collect()
 }

@@ -49,7 +49,11 @@ pub(crate) struct StyleArguments {
 
 impl StyleArguments {
     pub(crate) fn style(&self) -> Style {
-        Style { verbose: self.verbose, logs: !self.no_logs, ..Style::for_stdout() }
+        Style {
+            verbose: self.verbose,
+            logs: !self.no_logs,
+            ..Style::for_stdout()
+        }
     }
 }
 
@@ -60,11 +64,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 
 async fn receive(arguments: &Arguments) -> Result<(), Failure> {
     let address = |port| Some(SocketAddr::new(arguments.host, port));
-    let receiver =
-        Receiver::bind(Options { grpc: address(arguments.grpc_port), http: address(arguments.http_port) }).await?;
+    let receiver = Receiver::bind(Options {
+        grpc: address(arguments.grpc_port),
+        http: address(arguments.http_port),
+    })
+    .await?;
     println!("{BANNER}");
-    for (name, address) in [("OTLP/gRPC", receiver.grpc_addr()), ("OTLP/HTTP", receiver.http_addr())] {
-        println!("{name}: http://{}", address.map(|address| address.to_string()).unwrap_or_default());
+    for (name, address) in [
+        ("OTLP/gRPC", receiver.grpc_addr()),
+        ("OTLP/HTTP", receiver.http_addr()),
+    ] {
+        println!(
+            "{name}: http://{}",
+            address.map(|address| address.to_string()).unwrap_or_default()
+        );
     }
     println!("Ctrl-C ends it and prints what is left.\n");
 
@@ -73,8 +86,10 @@ async fn receive(arguments: &Arguments) -> Result<(), Failure> {
     if let Some(directory) = &arguments.json {
         sinks.push(Arc::new(JsonLines::to_directory(directory)?));
     }
-    let options =
-        LiveOptions { metrics_every: arguments.metrics_every.map(Duration::from_secs), ..LiveOptions::default() };
+    let options = LiveOptions {
+        metrics_every: arguments.metrics_every.map(Duration::from_secs),
+        ..LiveOptions::default()
+    };
     let printer = LivePrinter::new(store, options, arguments.style.style());
     let (ended, end) = oneshot::channel();
     let printing = tokio::spawn(async move {

@@ -1,5 +1,7 @@
 //! The command as its user meets it: messages, codes and exit statuses.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+
 use std::fs;
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -16,7 +18,9 @@ struct Run {
 
 impl Run {
     fn new() -> Self {
-        Self { directory: tempfile::tempdir().unwrap() }
+        Self {
+            directory: tempfile::tempdir().unwrap(),
+        }
     }
 
     fn file(&self, content: impl AsRef<[u8]>) -> PathBuf {
@@ -27,7 +31,13 @@ impl Run {
 
     fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_floe-telemetry"));
-        for name in ["TRACEPARENT", "TRACESTATE", "BAGGAGE", "FLOE_TELEMETRY_COMPONENT", "OTEL_EXPORTER_OTLP_ENDPOINT"] {
+        for name in [
+            "TRACEPARENT",
+            "TRACESTATE",
+            "BAGGAGE",
+            "FLOE_TELEMETRY_COMPONENT",
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+        ] {
             command.env_remove(name);
         }
         command
@@ -36,7 +46,11 @@ impl Run {
 
 /// Exit status, standard output, standard error; never a panic.
 fn outcome(mut command: Command) -> (Option<i32>, String, String) {
-    let Output { status, stdout, stderr } = command.output().unwrap();
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command.output().unwrap();
     let stderr = String::from_utf8(stderr).unwrap();
     assert!(!stderr.contains("panicked"), "{stderr}");
     (status.code(), String::from_utf8(stdout).unwrap(), stderr)
@@ -79,10 +93,16 @@ fn manifests_that_are_refused() {
             command.arg(subcommand).arg(run.file(content));
             let (status, stdout, stderr) = outcome(command);
             assert_eq!((status, stdout.as_str()), (Some(1), ""), "{code}");
-            assert!(stderr.contains(code) && stderr.contains("help: "), "{code}: {stderr}");
+            assert!(
+                stderr.contains(code) && stderr.contains("help: "),
+                "{code}: {stderr}"
+            );
         }
     }
-    for (path, code) in [(run.directory.path().join("none.yaml"), "FLOE-H001"), (run.directory.path().to_owned(), "FLOE-H004")] {
+    for (path, code) in [
+        (run.directory.path().join("none.yaml"), "FLOE-H001"),
+        (run.directory.path().to_owned(), "FLOE-H004"),
+    ] {
         let mut command = run.command();
         command.arg("validate").arg(path);
         let (status, _, stderr) = outcome(command);
@@ -97,7 +117,10 @@ fn a_component_that_is_none() {
     let component = run.directory.path().join("policy.wasm");
     fs::write(&component, b"\0asm\x01\0\0\0").unwrap();
     let mut command = run.command();
-    command.arg("validate").arg(run.file(VALID)).env("FLOE_TELEMETRY_COMPONENT", &component);
+    command
+        .arg("validate")
+        .arg(run.file(VALID))
+        .env("FLOE_TELEMETRY_COMPONENT", &component);
     let (status, _, stderr) = outcome(command);
     assert_eq!(status, Some(1));
     assert!(stderr.contains("FLOE-C003"), "{stderr}");
@@ -108,7 +131,13 @@ fn a_port_in_use() {
     let run = Run::new();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut command = run.command();
-    command.args(["receive", "--http-port", "0", "--grpc-port", &taken.local_addr().unwrap().port().to_string()]);
+    command.args([
+        "receive",
+        "--http-port",
+        "0",
+        "--grpc-port",
+        &taken.local_addr().unwrap().port().to_string(),
+    ]);
     let (status, _, stderr) = outcome(command);
     assert_eq!(status, Some(1));
     assert!(stderr.contains("FLOE-R001"), "{stderr}");
@@ -119,13 +148,30 @@ fn exec_hands_the_context_on_and_the_status_back() {
     let run = Run::new();
     let manifest = run.file(VALID);
     let mut command = run.command();
-    command.arg("exec").arg(&manifest).args(["--", "sh", "-c", "echo $TRACEPARENT $BAGGAGE $FLOE_TELEMETRY_MANIFEST; exit 7"]);
-    command.env("TRACEPARENT", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+    command.arg("exec").arg(&manifest).args([
+        "--",
+        "sh",
+        "-c",
+        "echo $TRACEPARENT $BAGGAGE $FLOE_TELEMETRY_MANIFEST; exit 7",
+    ]);
+    command.env(
+        "TRACEPARENT",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    );
     let (status, stdout, stderr) = outcome(command);
     assert_eq!(status, Some(7));
-    assert!(stdout.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"), "{stdout}");
-    assert!(!stdout.contains("00f067aa0ba902b7"), "the child continues the operation: {stdout}");
-    assert!(stdout.contains("floe.namespace=acme.sales") && stdout.contains("manifest.yaml"), "{stdout}");
+    assert!(
+        stdout.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"),
+        "{stdout}"
+    );
+    assert!(
+        !stdout.contains("00f067aa0ba902b7"),
+        "the child continues the operation: {stdout}"
+    );
+    assert!(
+        stdout.contains("floe.namespace=acme.sales") && stdout.contains("manifest.yaml"),
+        "{stdout}"
+    );
     // Nobody listens at the Collector's port.
     assert!(stderr.contains("FLOE-X001"), "{stderr}");
 }
@@ -134,11 +180,20 @@ fn exec_hands_the_context_on_and_the_status_back() {
 fn exec_without_telemetry_still_runs() {
     let run = Run::new();
     let mut command = run.command();
-    command.arg("exec").arg(run.file("a: [1")).args(["--", "sh", "-c", "echo ran $TRACEPARENT"]);
-    command.env("TRACEPARENT", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+    command
+        .arg("exec")
+        .arg(run.file("a: [1"))
+        .args(["--", "sh", "-c", "echo ran $TRACEPARENT"]);
+    command.env(
+        "TRACEPARENT",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    );
     let (status, stdout, stderr) = outcome(command);
     assert_eq!(status, Some(0));
-    assert!(stdout.starts_with("ran 00-4bf92f3577b34da6a3ce929d0e0e4736-"), "{stdout}");
+    assert!(
+        stdout.starts_with("ran 00-4bf92f3577b34da6a3ce929d0e0e4736-"),
+        "{stdout}"
+    );
     assert!(stderr.contains("FLOE-M001"), "{stderr}");
 }
 
@@ -146,7 +201,10 @@ fn exec_without_telemetry_still_runs() {
 fn exec_of_nothing() {
     let run = Run::new();
     let mut command = run.command();
-    command.arg("exec").arg(run.file(VALID)).args(["--", "/nowhere/program"]);
+    command
+        .arg("exec")
+        .arg(run.file(VALID))
+        .args(["--", "/nowhere/program"]);
     let (status, _, stderr) = outcome(command);
     assert_eq!(status, Some(127));
     assert!(stderr.contains("FLOE-E001"), "{stderr}");

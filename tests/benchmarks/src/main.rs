@@ -11,7 +11,9 @@ use opentelemetry::propagation::{TextMapCompositePropagator, TextMapPropagator};
 use opentelemetry::trace::{Span, Tracer, TracerProvider};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
-use opentelemetry_sdk::trace::{BatchSpanProcessor, Sampler, SdkTracer, SdkTracerProvider, SpanData, SpanExporter};
+use opentelemetry_sdk::trace::{
+    BatchSpanProcessor, Sampler, SdkTracer, SdkTracerProvider, SpanData, SpanExporter,
+};
 
 const ROUNDS: usize = 15;
 const SPANS: u32 = 20_000;
@@ -38,11 +40,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let configure = |ratio: f64| Policy::configure(component.clone(), "manifest", &manifest(ratio), |_| None);
     let (policy, plan) = configure(1.0)?;
-    println!("component loaded and configured: {:.1} ms (again: {:.1} ms)", millis(cold.elapsed()), {
-        let again = Instant::now();
-        Policy::configure(Component::load()?, "manifest", &manifest(1.0), |_| None)?;
-        millis(again.elapsed())
-    });
+    println!(
+        "component loaded and configured: {:.1} ms (again: {:.1} ms)",
+        millis(cold.elapsed()),
+        {
+            let again = Instant::now();
+            Policy::configure(Component::load()?, "manifest", &manifest(1.0), |_| None)?;
+            millis(again.elapsed())
+        }
+    );
 
     println!("{:<34} {:>10} {:>10} {:>7}", "", "SDK", "floe", "ratio");
     for (name, ratio) in [("span, sampled", 1.0), ("span, not sampled", 0.0)] {
@@ -58,9 +64,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     ]);
     let floe = FloePropagator::new(policy.clone());
     let headers = HashMap::from([
-        ("traceparent".to_owned(), "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
+        (
+            "traceparent".to_owned(),
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned(),
+        ),
         ("tracestate".to_owned(), "foo=1,bar=2".to_owned()),
-        ("baggage".to_owned(), "floe.namespace=acme.sales,floe.product.name=sales,floe.mode=dev".to_owned()),
+        (
+            "baggage".to_owned(),
+            "floe.namespace=acme.sales,floe.product.name=sales,floe.mode=dev".to_owned(),
+        ),
     ]);
     let round_trip = |propagator: &dyn TextMapPropagator| {
         let context = propagator.extract(black_box(&headers));
@@ -68,7 +80,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         propagator.inject_context(&context, &mut out);
         black_box(out);
     };
-    compare("extract + inject, with baggage", CARRIERS, || round_trip(&sdk), || round_trip(&floe));
+    compare(
+        "extract + inject, with baggage",
+        CARRIERS,
+        || round_trip(&sdk),
+        || round_trip(&floe),
+    );
     black_box(plan);
     Ok(())
 }

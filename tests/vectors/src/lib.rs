@@ -56,17 +56,25 @@ pub fn run(
             }
         }
     }
-    if wrong.is_empty() { Ok(count) } else { Err(wrong.join("\n").into()) }
+    if wrong.is_empty() {
+        Ok(count)
+    } else {
+        Err(wrong.join("\n").into())
+    }
 }
 
 /// Equal, where an expected object may leave fields out.
 fn matches(expected: &Value, found: &Value) -> bool {
     match (expected, found) {
-        (Value::Object(expected), Value::Object(found)) => {
-            expected.iter().all(|(key, value)| found.get(key).is_some_and(|found| matches(value, found)))
-        }
+        (Value::Object(expected), Value::Object(found)) => expected
+            .iter()
+            .all(|(key, value)| found.get(key).is_some_and(|found| matches(value, found))),
         (Value::Array(expected), Value::Array(found)) => {
-            expected.len() == found.len() && expected.iter().zip(found).all(|(expected, found)| matches(expected, found))
+            expected.len() == found.len()
+                && expected
+                    .iter()
+                    .zip(found)
+                    .all(|(expected, found)| matches(expected, found))
         }
         (expected, found) => expected == found,
     }

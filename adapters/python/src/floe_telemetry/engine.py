@@ -115,7 +115,7 @@ class Component:
             raise ComponentError(
                 "FLOE-C001",
                 f"the policy component {path} cannot be read: {error.strerror or error}",
-                "install the floe-telemetry wheel, which carries one, or name a file in FLOE_TELEMETRY_COMPONENT",
+                "install the floe-telemetry wheel, which carries one, or set FLOE_TELEMETRY_COMPONENT",
             ) from error
         return cls(wasm_bytes, str(path))
 
@@ -141,7 +141,9 @@ class Component:
 
 
 class Instance:
-    """One instance in a store of its own. Use it from one thread only, and throw it away when a call failed."""
+    """One instance in a store of its own. Use it from one thread only, and throw it away when a call
+    failed.
+    """
 
     def __init__(
         self, engine: wasmtime.Engine, component: wasm.Component, interfaces: dict[str, str], needs_wasi: bool
@@ -158,14 +160,15 @@ class Instance:
             self._instance: Final = linker.instantiate(self._store, component)
         except wasmtime.WasmtimeError as error:
             raise _failed("instantiation", error) from error
-        self._result: Final = ffi.wasmtime_component_val_t()
         self._interfaces: Final = interfaces
 
     def call(self, function: str, *arguments: Any, seconds: float = CALL_SECONDS) -> Any:
         """Calls `interface.function`. Whatever goes wrong is a `ComponentError` with the code FLOE-C006."""
         func, writers = self._functions.get(function) or self._look_up(function)
         try:
-            # The callee copies what it is given, so that the block has to live for the call only.
+            # The callee copies what it is given, so that the block has to live for the call only. It drops
+            # what the result held before, which therefore has to be a new one for each call.
+            result = ffi.wasmtime_component_val_t()
             block = values.Block(writers, arguments).fixed()
             self._store.set_epoch_deadline(_ticks_of(seconds))
             failure = ffi.wasmtime_component_func_call(
@@ -173,17 +176,15 @@ class Instance:
                 self._store._context(),
                 ctypes.cast(block, ctypes.POINTER(ffi.wasmtime_component_val_t)),
                 len(writers),
-                ctypes.byref(self._result),
+                ctypes.byref(result),
                 1,
             )
             if failure:
                 raise wasmtime.WasmtimeError._from_ptr(failure)
             try:
-                return values.read(
-                    ctypes.string_at(ctypes.addressof(self._result), ctypes.sizeof(self._result))
-                )
+                return values.read(ctypes.string_at(ctypes.addressof(result), ctypes.sizeof(result)))
             finally:
-                ffi.wasmtime_component_val_delete(ctypes.byref(self._result))
+                ffi.wasmtime_component_val_delete(ctypes.byref(result))
         except (
             wasmtime.WasmtimeError,
             TypeError,
@@ -337,7 +338,9 @@ def _load_artifact(engine: wasmtime.Engine, entry: Path) -> wasm.Component | Non
 
 
 def _store_artifact(entry: Path, artifact: bytes) -> None:
-    """Writes aside and renames, so that a reader never sees half an artifact. The oldest artifacts make room."""
+    """Writes aside and renames, so that a reader never sees half an artifact. The oldest artifacts make
+    room.
+    """
     partial = entry.with_name(f".{entry.name}.{os.getpid()}.{threading.get_ident()}")
     try:
         partial.write_bytes(artifact + hashlib.sha256(artifact).digest())

@@ -24,6 +24,7 @@ from floe_telemetry._once import warn_once
 from floe_telemetry.policy import Policy
 
 Signal = Literal["traces", "metrics", "logs"]
+SIGNALS: Final[tuple[Signal, ...]] = ("traces", "metrics", "logs")
 _MASK: Final = "***"
 
 

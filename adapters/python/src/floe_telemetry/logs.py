@@ -201,7 +201,7 @@ def uninstall() -> None:
 
 
 def console(settings: Logging) -> logging.Handler:
-    """Adds a handler for standard error to the root logger, in the format and of the level of the settings."""
+    """Adds a handler for standard error to the root logger, in the settings' format and level."""
     global _console
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if settings.json else TextFormatter())

@@ -12,7 +12,6 @@ from typing import Any, Final
 from weakref import WeakMethod
 
 from floe_telemetry.contract import (
-    Attributes,
     AttributeValue,
     Batch,
     Beginning,
@@ -127,7 +126,9 @@ class Policy:
         """The baggage that the children of an operation see."""
         return str(self._call("propagation.child-baggage", _text(baggage)))
 
-    def intent(self, scope: str, name: str, kind: SpanKind, attributes: Attributes) -> SamplingIntent:
+    def intent(
+        self, scope: str, name: str, kind: SpanKind, attributes: Mapping[str, object]
+    ) -> SamplingIntent:
         """How to decide every span of this scope, name, kind and attributes."""
         found = self._call("sampling.intent", _text(scope), _text(name), kind.value, _key_values(attributes))
         return SamplingIntent(found.threshold, ParentMode(found.parent), found.rule)

@@ -98,7 +98,7 @@ class TelemetryProvider:
         return self
 
     def operation(self, kind: OperationKind, name: str, **facts: object) -> Operation:
-        """A unit of work: a context manager and a decorator. Facts are what is known about it at the start."""
+        """A unit of work: a context manager and a decorator. Facts are what is known at its start."""
         return Operation(self, kind, name, facts)
 
     def environ(self, context: Context | None = None) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""FloeSampler: the policy's sampling intents, applied to span after span without a call into the component."""
+"""FloeSampler: the policy's sampling intents, applied to span after span with no call into the component."""
 
 from __future__ import annotations
 

@@ -23,7 +23,15 @@ from opentelemetry.util.types import Attributes
 
 from floe_telemetry._once import logger, warn_once
 from floe_telemetry.contract import CONTRACT_VERSION, InstrumentKind, Measurement, Plan
-from floe_telemetry.export import Delivery, LogExport, MetricExport, Outlet, SpanExport, check_protocol
+from floe_telemetry.export import (
+    SIGNALS,
+    Delivery,
+    LogExport,
+    MetricExport,
+    Outlet,
+    SpanExport,
+    check_protocol,
+)
 from floe_telemetry.policy import Policy
 from floe_telemetry.sampler import FloeSampler
 
@@ -32,7 +40,9 @@ SCOPE: Final = "floe_telemetry"
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What became of a signal's items. For metrics, an item is a data point that was collected for an export."""
+    """What became of a signal's items. For metrics, an item is a data point that was collected for an
+    export.
+    """
 
     produced: int
     delivered: int
@@ -67,11 +77,9 @@ class Sdk:
     def __init__(self, policy: Policy, plan: Plan) -> None:
         check_protocol(plan.exporter)
         self._plan: Final = plan
-        self._outlets: Final = {
-            signal: Outlet(signal, plan.exporter) for signal in ("traces", "metrics", "logs")
-        }
+        self._outlets: Final = {signal: Outlet(signal, plan.exporter) for signal in SIGNALS}
         resource = Resource.create({**_process_attributes(policy), **plan.resource})
-        batch = {
+        batch: dict[str, Any] = {
             "max_queue_size": plan.batch.queue,
             "max_export_batch_size": plan.batch.size,
             "schedule_delay_millis": plan.batch.delay,

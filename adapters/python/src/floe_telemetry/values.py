@@ -1,8 +1,8 @@
 """Component values to and from memory, in the layout of wasmtime's C API.
 
-wasmtime's own `Func.__call__` makes every type object anew in each call and lays each value out field by field
-through ctypes, which costs most of a call's time. Here types are read once, arguments are written to one
-block, and results are read by their own description.
+wasmtime's own `Func.__call__` makes every type object anew in each call and lays each value out field by
+field through ctypes, which costs most of a call's time. Here types are read once, arguments are written to
+one block, and results are read by their own description.
 """
 
 from __future__ import annotations
@@ -50,7 +50,9 @@ Writer = Callable[["Block", int, Any], None]
 
 
 class Block:
-    """Arguments in one piece of memory. Addresses are offsets until all is written: a block moves as it grows."""
+    """Arguments in one piece of memory. Addresses are offsets until all is written: a block moves as it
+    grows.
+    """
 
     def __init__(self, writers: Sequence[Writer], arguments: Sequence[Any]) -> None:
         if len(writers) != len(arguments):
@@ -142,7 +144,9 @@ def writer(type: wasm.ValType) -> Writer:
 
 
 def read(memory: bytes, at: int = 0) -> Any:
-    """The value at an offset. An option is its payload or `None`; of a result, the payload stands for either case."""
+    """The value at an offset. An option is its payload or `None`; of a result, the payload stands for
+    either case.
+    """
     kind, first, second = _HEAD.unpack_from(memory, at)
     if kind in (_STRING, _ENUM):
         return string_at(second, first).decode()
