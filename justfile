@@ -54,8 +54,8 @@ end-to-end *ARGS: _cli _python
     FLOE_OTELCOL=$(tests/collector/build.sh) FLOE_CLI={{CARGO_TARGET_DIR}}/debug/floe-telemetry {{python}} -m pytest tests/end_to_end {{ARGS}}
 
 # Builds the component with cargo-component as well and compares the exports of the two.
-component: _policy
-    tests/component/compare.sh {{component}}
+component: _python
+    tests/component/compare.sh {{python}} {{component}}
 
 # Builds the Collector of the end-to-end tests, or finds one, and prints its path.
 collector:

@@ -14,6 +14,8 @@ pub const PRODUCT_VERSION: &str = "floe.product.version";
 pub const MODE: &str = "floe.mode";
 /// What came of an operation.
 pub const OUTCOME: &str = "floe.outcome";
+/// What the tool said of a warning, redacted.
+pub const OUTCOME_MESSAGE: &str = "floe.outcome.message";
 /// Kind of job that a span belongs to: `dbt_run` or `dagster_asset`.
 pub const JOB_TYPE: &str = "floe.job.type";
 /// The pipeline of a run.

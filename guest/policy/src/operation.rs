@@ -97,7 +97,9 @@ pub fn end(
 ) -> Ending {
     let outcome = outcome(status);
     let failed = matches!(outcome, Outcome::Failure | Outcome::Error);
-    let exception = exception.filter(|_| failed).map(error::classify);
+    let classified = exception.map(error::classify);
+    let remark = classified.as_ref().filter(|_| outcome == Outcome::Warning).map(|found| found.message.clone());
+    let exception = classified.filter(|_| failed);
     let error_type = failed.then(|| match (&exception, kind, outcome) {
         (_, OperationKind::DbtNode, Outcome::Failure) => "dbt.test_failure".to_owned(),
         (Some(exception), ..) => exception.type_.clone(),
@@ -111,6 +113,9 @@ pub fn end(
     };
     let mut attributes = described(&convention(kind), facts);
     attributes.push(attribute(attribute::OUTCOME, word(outcome)));
+    if let Some(remark) = remark {
+        attributes.push(attribute(attribute::OUTCOME_MESSAGE, remark));
+    }
     if let Some(error_type) = &error_type {
         attributes.push(attribute(attribute::ERROR_TYPE, error_type));
     }

@@ -347,10 +347,12 @@ fn detail_line(below: &str, line: Line) -> Line {
     detail
 }
 
-/// Why a span failed, once: the exceptions, and the status description unless an exception says the same.
+/// Why a span failed, once: the exceptions, and the status description unless an exception says the same. Of one that
+/// did not fail, what there was to remark.
 fn error_lines(record: &SpanRecord, style: &Style) -> Vec<Line> {
     if !record.failed() {
-        return Vec::new();
+        let remark = attribute(&record.span.attributes, "floe.outcome.message").map(text);
+        return remark.map(|text| message_lines(&text, YELLOW)).unwrap_or_default();
     }
     let mut messages = Vec::new();
     let mut stack = Vec::new();
@@ -383,7 +385,7 @@ fn error_lines(record: &SpanRecord, style: &Style) -> Vec<Line> {
 
     let mut lines: Vec<_> = messages
         .iter()
-        .flat_map(|message| message_lines(message))
+        .flat_map(|message| message_lines(message, RED))
         .collect();
     lines.extend(stack.iter().map(|text| {
         let mut line = Line::default();
@@ -405,7 +407,7 @@ fn exception(event: &Event) -> String {
     }
 }
 
-fn message_lines(message: &str) -> Vec<Line> {
+fn message_lines(message: &str, paint: Paint) -> Vec<Line> {
     let painted = |paint, text: &str| {
         let mut line = Line::default();
         line.push(paint, text);
@@ -414,7 +416,7 @@ fn message_lines(message: &str) -> Vec<Line> {
     let mut lines: Vec<_> = message
         .lines()
         .take(MESSAGE_LINES)
-        .map(|text| painted(RED, text))
+        .map(|text| painted(paint, text))
         .collect();
     let hidden = message.lines().count().saturating_sub(MESSAGE_LINES);
     if hidden > 0 {
