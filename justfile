@@ -33,7 +33,9 @@ check: _policy _python
     cargo clippy --locked --workspace --all-targets -- -D warnings
     {{python}} -m ruff format --check .
     {{python}} -m ruff check .
-    {{python}} -m mypy --config-file adapters/python/pyproject.toml adapters/python/src adapters/python/tests tests examples/pipeline/sales_pipeline
+    cd adapters/python && {{python}} -m mypy
+    {{python}} -m mypy --strict --explicit-package-bases examples/pipeline/sales_pipeline
+    MYPYPATH=tests/end_to_end {{python}} -m mypy --strict tests/end_to_end/*.py tests/component/*.py tests/benchmarks/python/*.py
 
 # Puts the code in the project's format.
 format: _python

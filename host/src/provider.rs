@@ -339,7 +339,10 @@ fn resource(policy: &Policy, plan: &Plan) -> Resource {
         [
             KeyValue::new("floe.policy.name", component.info().name.clone()),
             KeyValue::new("floe.policy.version", component.info().version.clone()),
-            KeyValue::new("floe.policy.digest", component.digest().get(..16).unwrap_or_default().to_owned()),
+            KeyValue::new(
+                "floe.policy.digest",
+                component.digest().get(..16).unwrap_or_default().to_owned(),
+            ),
         ]
     });
     Resource::builder()

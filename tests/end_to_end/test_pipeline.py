@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from conftest import ROOT, Collector, Received
 
 IDENTITY = {
@@ -58,7 +59,10 @@ def check_logs(received: Received) -> None:
     """Log records of both languages belong to spans of the trace."""
     spans = {span.id: span for span in received.spans}
     within = [record for record in received.logs if record.get("spanId") in spans]
-    assert {spans[record["spanId"]].resource["telemetry.sdk.language"] for record in within} == {"rust", "python"}
+    assert {spans[record["spanId"]].resource["telemetry.sdk.language"] for record in within} == {
+        "rust",
+        "python",
+    }
     assert all(record["traceId"] == spans[record["spanId"]].trace for record in within)
 
 
@@ -79,7 +83,12 @@ def test_a_run_that_succeeds(collector: Collector, tmp_path: Path, protocol: str
     assert [span.name for span in received.spans if span.status == ERROR] == []
 
     names = set(received.metrics)
-    assert names >= {"floe.pipeline.duration", "floe.asset.materializations", "floe.dbt.node.duration", "floe.dbt.tests"}
+    assert names >= {
+        "floe.pipeline.duration",
+        "floe.asset.materializations",
+        "floe.dbt.node.duration",
+        "floe.dbt.tests",
+    }
     assert sum(int(point["count"]) for point in received.metrics["floe.pipeline.duration"]) == 1
     assert "floe.errors" not in names
 

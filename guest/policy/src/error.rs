@@ -13,8 +13,10 @@ const MOST_TYPE: usize = 256;
 const MOST_MESSAGE: usize = 4 * 1024;
 const MOST_STACKTRACE: usize = 32 * 1024;
 
-/// Tools that report an error as text start it with its name: dbt's "Database Error in model x".
-static NAMED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new("^[ \t\r\n]*([A-Z][a-z]+) Error").ok());
+/// Tools that report an error as text start a line with its name, the cause below what it caused: dbt's "Runtime Error in
+/// model x" above the database's "Catalog Error".
+static NAMED: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new("(?m)^[ \t]*([A-Z][a-z]+) Error[ :]").ok());
 
 /// Names and cleans an exception.
 pub fn classify(error: &Exception) -> Exception {
@@ -36,7 +38,7 @@ fn error_type(error: &Exception) -> String {
     }
     NAMED
         .as_ref()
-        .and_then(|pattern| pattern.captures(&error.message))
+        .and_then(|pattern| pattern.captures_iter(head(&error.message, MOST_MESSAGE)).last())
         .and_then(|captures| captures.get(1))
         .map_or_else(|| OTHER.to_owned(), |name| format!("{}Error", name.as_str()))
 }
@@ -72,6 +74,10 @@ mod tests {
         assert_eq!(
             of("", "Database Error in model orders (models/orders.sql)"),
             "DatabaseError"
+        );
+        assert_eq!(
+            of("", "Runtime Error in model orders\n  Catalog Error: no table"),
+            "CatalogError"
         );
         assert_eq!(of("something went wrong at 12:30", "x"), OTHER);
     }

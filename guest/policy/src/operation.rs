@@ -98,12 +98,16 @@ pub fn end(
     let outcome = outcome(status);
     let failed = matches!(outcome, Outcome::Failure | Outcome::Error);
     let classified = exception.map(error::classify);
-    let remark = classified.as_ref().filter(|_| outcome == Outcome::Warning).map(|found| found.message.clone());
+    let remark = classified
+        .as_ref()
+        .filter(|_| outcome == Outcome::Warning)
+        .map(|found| found.message.clone());
     let exception = classified.filter(|_| failed);
     let error_type = failed.then(|| match (&exception, kind, outcome) {
         (_, OperationKind::DbtNode, Outcome::Failure) => "dbt.test_failure".to_owned(),
         (Some(exception), ..) => exception.type_.clone(),
-        (None, OperationKind::Command, _) => "exit_code".to_owned(),
+        (None, OperationKind::Command | OperationKind::PipelineRun, _) => "exit_code".to_owned(),
+        (None, OperationKind::DbtInvocation, _) => "dbt.node_failure".to_owned(),
         (None, ..) => error::OTHER.to_owned(),
     });
     let description = match (&exception, failed) {

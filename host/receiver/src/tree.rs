@@ -352,7 +352,9 @@ fn detail_line(below: &str, line: Line) -> Line {
 fn error_lines(record: &SpanRecord, style: &Style) -> Vec<Line> {
     if !record.failed() {
         let remark = attribute(&record.span.attributes, "floe.outcome.message").map(text);
-        return remark.map(|text| message_lines(&text, YELLOW)).unwrap_or_default();
+        return remark
+            .map(|text| message_lines(&text, YELLOW))
+            .unwrap_or_default();
     }
     let mut messages = Vec::new();
     let mut stack = Vec::new();

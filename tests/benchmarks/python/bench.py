@@ -1,6 +1,6 @@
 """What floe costs, beside the bare SDK in the same run.
 
-    python benchmarks/bench.py [rounds]
+    just bench
 
 Each figure is the best of the rounds: the others had company on the machine. Ratios compare; times alone do
 not.
