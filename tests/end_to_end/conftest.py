@@ -22,7 +22,8 @@ def attributes(pairs: list[dict[str, Any]]) -> dict[str, Any]:
     """OTLP/JSON attributes as a dict."""
 
     def value(found: dict[str, Any]) -> Any:
-        kind, inner = next(iter(found.items()), ("", None))
+        inner: Any
+        kind, inner = next(iter(found.items()), ("", ""))
         if kind == "arrayValue":
             return [value(item) for item in inner.get("values", [])]
         return int(inner) if kind == "intValue" else inner
