@@ -49,7 +49,7 @@ test-rust: _policy
 
 # The Python package's tests, the vectors among them.
 test-python *ARGS: _python
-    cd adapters/python && {{python}} -m pytest {{ARGS}}
+    cd adapters/python && PATH={{site}}/bin:$PATH {{python}} -m pytest {{ARGS}}
 
 # The example pipeline through a real Collector.
 end-to-end *ARGS: _cli _python

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import socket
 import subprocess
 import sys
@@ -10,6 +11,9 @@ import pytest
 
 import collector as otlp
 from floe_telemetry.provider import TelemetryProvider
+
+COMMAND = shutil.which("floe-telemetry-py") or "floe-telemetry-py"
+"""Our command, as it is installed."""
 
 Manifest = Callable[..., Path]
 Provider = Callable[..., TelemetryProvider]

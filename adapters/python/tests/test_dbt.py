@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from collector import Collector
-from conftest import Manifest
+from conftest import COMMAND, Manifest
 
 BIN = Path(sys.executable).parent
 TRACE, PARENT = "a" * 32, "b" * 16
@@ -105,12 +105,12 @@ def test_plain_dbt_without_telemetry_imports_nothing(project: Path) -> None:
 def test_our_command(project: Path, manifest: Manifest, collector: Collector) -> None:
     """The plugin is on too: nothing may come twice."""
     path = manifest(collector.endpoint)
-    command = [str(BIN / "floe-telemetry-py"), "dbt", "--manifest", str(path), "build"]
+    command = [COMMAND, "dbt", "--manifest", str(path), "build"]
     ran = run(project, environment(path), *command)
     assert ran.returncode == 1, ran.stdout + ran.stderr
     check_build(collector)
 
-    ran = run(project, environment(), str(BIN / "floe-telemetry-py"), "dbt", "run", "--select", "good")
+    ran = run(project, environment(), COMMAND, "dbt", "run", "--select", "good")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "error[FLOE-H001]" in ran.stderr
 

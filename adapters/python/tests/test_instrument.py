@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from collector import Collector
-from conftest import Manifest
+from conftest import COMMAND, Manifest
 
 BIN = Path(sys.executable).parent
 
@@ -33,7 +33,7 @@ def test_opentelemetry_instrument(manifest: Manifest, collector: Collector, tmp_
 
 def test_validate(manifest: Manifest, tmp_path: Path) -> None:
     def validate(path: Path) -> subprocess.CompletedProcess[str]:
-        command = [str(BIN / "floe-telemetry-py"), "validate", str(path)]
+        command = [COMMAND, "validate", str(path)]
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
     good = validate(manifest("http://localhost:4318"))
