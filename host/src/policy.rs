@@ -1,6 +1,7 @@
 //! A configured component: a pool of instances, and its functions as Rust calls them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_queue::ArrayQueue;
 use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder};
@@ -42,6 +43,7 @@ pub struct Policy {
     component: Result<Component, Problem>,
     configuration: Option<Arc<Configuration>>,
     idle: Arc<ArrayQueue<Instance>>,
+    calls: Arc<AtomicU64>,
 }
 
 impl std::fmt::Debug for Policy {
@@ -104,6 +106,11 @@ impl Policy {
     /// The component that decides, if there is one.
     pub fn component(&self) -> Option<&Component> {
         self.component.as_ref().ok()
+    }
+
+    /// How often the component was asked so far. Spans do not count up here: an intent answers for all of a name.
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
     }
 
     /// `propagation.extract`.
@@ -206,6 +213,7 @@ impl Policy {
         &self,
         function: impl FnOnce(&Exports, &mut Store<State>) -> wasmtime::Result<T>,
     ) -> Result<T, Problem> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
         let mut instance = match self.idle.pop() {
             Some(instance) => instance,
             None => self.instance()?,

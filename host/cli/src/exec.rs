@@ -6,7 +6,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, ExitStatus};
 
-use floe_telemetry::{MANIFEST_VARIABLE, Operation, OperationKind, Problem, TelemetryProvider};
+use floe_telemetry::{MANIFEST_VARIABLE, Operation, OperationKind, Problem, TelemetryProvider, render};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
@@ -29,6 +29,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         TelemetryProvider::disabled()
     });
     crate::log(&telemetry);
+    if let Some(plan) = telemetry.plan().filter(|plan| !plan.warnings.is_empty()) {
+        eprintln!(
+            "{}",
+            render(&arguments.manifest.display().to_string(), &plan.warnings)
+        );
+    }
     let (program, rest) = arguments.command.split_first().ok_or("no command")?;
     let name = Path::new(program)
         .file_name()

@@ -39,4 +39,4 @@ pub use tree::render_trace;
 
 /// What a command that receives says once, before anything else.
 pub const BANNER: &str =
-    "floe-telemetry receive is a development tool, not a Collector: nothing is stored or forwarded.";
+    "floe-telemetry receive is a development tool, not a Collector: it forwards nothing.";
