@@ -71,6 +71,7 @@ impl Policy {
             component,
             configuration,
             idle: Arc::new(ArrayQueue::new(IDLE)),
+            calls: Arc::default(),
         }
     }
 
