@@ -1,11 +1,38 @@
 //! Attributes: JSON text in the contract, values in the SDK.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 
 use opentelemetry::{Array, Key, KeyValue, StringValue, Value};
 use serde_json::Value as Json;
 
 use crate::bindings::exports::floe::telemetry::types::KeyValue as Attribute;
+
+/// The same attributes as texts that live as long as the process. Spans are made on one thread and dropped on another: copies that share
+/// a reference count would make the two contend for it. A text is kept once, however many configurations name it.
+pub(crate) fn to_static(attributes: &[Attribute]) -> Vec<KeyValue> {
+    to_sdk(attributes)
+        .into_iter()
+        .map(|pair| {
+            let value = match &pair.value {
+                Value::String(text) => Value::String(StringValue::from(interned(text.as_str()))),
+                other => other.clone(),
+            };
+            KeyValue::new(Key::from_static_str(interned(pair.key.as_str())), value)
+        })
+        .collect()
+}
+
+fn interned(text: &str) -> &'static str {
+    static TEXTS: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = texts.get(text) {
+        return known;
+    }
+    let kept: &'static str = Box::leak(text.into());
+    texts.insert(kept);
+    kept
+}
 
 /// Attributes of the contract as the SDK has them. What is no scalar and no list of strings is left out.
 pub(crate) fn to_sdk(attributes: &[Attribute]) -> Vec<KeyValue> {
@@ -13,11 +40,7 @@ pub(crate) fn to_sdk(attributes: &[Attribute]) -> Vec<KeyValue> {
         .iter()
         .filter_map(|attribute| {
             let value = to_value(serde_json::from_str(&attribute.value).ok()?)?;
-            // Reference-counted, so that a copy for each span is no allocation.
-            Some(KeyValue::new(
-                Key::from(Arc::<str>::from(attribute.key.as_str())),
-                value,
-            ))
+            Some(KeyValue::new(attribute.key.clone(), value))
         })
         .collect()
 }
@@ -29,7 +52,7 @@ fn to_value(json: Json) -> Option<Value> {
             Some(integer) => Some(Value::I64(integer)),
             None => number.as_f64().map(Value::F64),
         },
-        Json::String(text) => Some(Value::String(StringValue::from(Arc::<str>::from(text)))),
+        Json::String(text) => Some(Value::String(StringValue::from(text))),
         Json::Array(items) => {
             let texts: Option<Vec<StringValue>> = items
                 .into_iter()

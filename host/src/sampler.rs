@@ -49,7 +49,7 @@ impl FloeSampler {
             rules: plan
                 .rules
                 .iter()
-                .map(|rule| attribute::to_sdk(&rule.attributes))
+                .map(|rule| attribute::to_static(&rule.attributes))
                 .collect(),
             dependencies: plan.dependencies.clone(),
             intents: Cache::new(MOST_INTENTS),

@@ -7,6 +7,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use floe_telemetry::{Component, FloePropagator, FloeSampler, Policy};
+use opentelemetry::KeyValue;
 use opentelemetry::propagation::{TextMapCompositePropagator, TextMapPropagator};
 use opentelemetry::trace::{Span, Tracer, TracerProvider};
 use opentelemetry_sdk::error::OTelSdkResult;
@@ -50,13 +51,24 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     );
 
-    println!("{:<34} {:>10} {:>10} {:>7}", "", "SDK", "floe", "ratio");
+    println!("{:<36} {:>10} {:>10} {:>7}", "", "SDK", "floe", "ratio");
     for (name, ratio) in [("span, sampled", 1.0), ("span, not sampled", 0.0)] {
         let (policy, plan) = configure(ratio)?;
         let bare = tracer(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(ratio))));
         let floe = tracer(FloeSampler::new(policy, &plan));
         compare(name, SPANS, || span(&bare), || span(&floe));
     }
+
+    // What the four attributes cost in the SDK itself.
+    let (policy, plan) = configure(1.0)?;
+    let bare = tracer(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(1.0))));
+    let floe = tracer(FloeSampler::new(policy.clone(), &plan));
+    compare(
+        "span, sampled, 4 attributes in both",
+        SPANS,
+        || described_span(&bare),
+        || span(&floe),
+    );
 
     let sdk = TextMapCompositePropagator::new(vec![
         Box::new(TraceContextPropagator::new()),
@@ -86,7 +98,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         || round_trip(&sdk),
         || round_trip(&floe),
     );
-    black_box(plan);
     Ok(())
 }
 
@@ -102,6 +113,20 @@ fn span(tracer: &SdkTracer) {
     tracer.start(black_box("dbt.model orders")).end();
 }
 
+fn described_span(tracer: &SdkTracer) {
+    let attributes = [
+        KeyValue::new("floe.namespace", "acme.sales"),
+        KeyValue::new("floe.product.name", "sales"),
+        KeyValue::new("floe.product.version", "1.2.0"),
+        KeyValue::new("floe.mode", "dev"),
+    ];
+    tracer
+        .span_builder(black_box("dbt.model orders"))
+        .with_attributes(attributes)
+        .start(tracer)
+        .end();
+}
+
 fn compare(name: &str, times: u32, bare: impl Fn(), floe: impl Fn()) {
     let (mut best_bare, mut best_floe) = (Duration::MAX, Duration::MAX);
     for _ in 0..ROUNDS {
@@ -109,7 +134,7 @@ fn compare(name: &str, times: u32, bare: impl Fn(), floe: impl Fn()) {
         best_floe = best_floe.min(measure(times, &floe));
     }
     println!(
-        "{name:<34} {:>7.0} ns {:>7.0} ns {:>7.2}",
+        "{name:<36} {:>7.0} ns {:>7.0} ns {:>7.2}",
         nanos(best_bare),
         nanos(best_floe),
         nanos(best_floe) / nanos(best_bare)
