@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         )
     };
     let configure = |ratio: f64| Policy::configure(component.clone(), "manifest", &manifest(ratio), |_| None);
-    let (policy, plan) = configure(1.0)?;
+    configure(1.0)?;
     println!(
         "component loaded and configured: {:.1} ms (again: {:.1} ms)",
         millis(cold.elapsed()),
