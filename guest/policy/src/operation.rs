@@ -110,6 +110,11 @@ pub fn end(
         (None, OperationKind::DbtInvocation, _) => "dbt.node_failure".to_owned(),
         (None, ..) => error::OTHER.to_owned(),
     });
+    // The exception and the span name the same failure.
+    let exception = exception.map(|found| Exception {
+        type_: error_type.clone().unwrap_or(found.type_),
+        ..found
+    });
     let description = match (&exception, failed) {
         (_, false) => String::new(),
         (Some(exception), true) if !exception.message.is_empty() => exception.message.clone(),

@@ -415,12 +415,13 @@ fn message_lines(message: &str, paint: Paint) -> Vec<Line> {
         line.push(paint, text);
         line
     };
-    let mut lines: Vec<_> = message
-        .lines()
+    let said: Vec<_> = message.lines().filter(|line| !line.trim().is_empty()).collect();
+    let mut lines: Vec<_> = said
+        .iter()
         .take(MESSAGE_LINES)
         .map(|text| painted(paint, text))
         .collect();
-    let hidden = message.lines().count().saturating_sub(MESSAGE_LINES);
+    let hidden = said.len().saturating_sub(MESSAGE_LINES);
     if hidden > 0 {
         lines.push(painted(DIM, &format!("+{} more", counted(hidden, "line"))));
     }
