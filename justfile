@@ -11,6 +11,10 @@ site := cache / "site-" + replace_regex(sha256(justfile_directory()), '^(.{16}).
 python := venv / "bin/python"
 export PYTHONPATH := site
 
+# What is sent to this machine needs no proxy.
+export NO_PROXY := trim_start_match(env("NO_PROXY", "") + ",127.0.0.1,localhost", ",")
+export no_proxy := NO_PROXY
+
 # The one component, for the Rust hosts' build and for the wheel.
 component := CARGO_TARGET_DIR / "component/wasm32-unknown-unknown/component/floe_policy.wasm"
 export FLOE_POLICY_COMPONENT := component
@@ -53,7 +57,12 @@ test-python *ARGS: _python
 
 # The example pipeline through a real Collector.
 end-to-end *ARGS: _cli _python
-    FLOE_OTELCOL=$(tests/collector/build.sh) FLOE_CLI={{CARGO_TARGET_DIR}}/debug/floe-telemetry {{python}} -m pytest tests/end_to_end {{ARGS}}
+    collector=$(tests/collector/build.sh); \
+    FLOE_OTELCOL=$collector FLOE_CLI={{CARGO_TARGET_DIR}}/debug/floe-telemetry {{python}} -m pytest tests/end_to_end {{ARGS}}
+
+# Builds the policy component and prints its path.
+policy:
+    @guest/build.sh
 
 # Builds the component with cargo-component as well and compares the exports of the two.
 component: _python

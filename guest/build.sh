@@ -14,12 +14,11 @@ have_target() { [[ -d $(rustc --print target-libdir --target "$target" 2>/dev/nu
 
 if have_target || { rustup target add "$target" >&2 && have_target; }; then
     cargo "${build[@]}" >&2
-elif command -v apt-get >/dev/null; then
-    echo "rustup has no standard library for $target: building it with Debian's rustc-web" >&2
-    if ! [[ -x /usr/bin/cargo && -d /usr/share/cargo && -d $(/usr/bin/rustc --print sysroot)/lib/rustlib/src ]]; then
+elif apt-cache show rustc-web >/dev/null 2>&1; then
+    echo "rustup has no standard library for $target: building it with Debian's rustc-web, cargo-web and rust-web-src" >&2
+    if ! dpkg --status rustc-web cargo-web rust-web-src >/dev/null 2>&1; then
         as_root=()
         [[ $(id -u) == 0 ]] || as_root=(sudo)
-        "${as_root[@]}" apt-get update -qq >&2
         "${as_root[@]}" apt-get install -qq --yes rustc-web cargo-web rust-web-src >&2
     fi
     # rustup's toolchain has the linker that makes components; Debian's has the sources.

@@ -8,6 +8,8 @@ pip() { "$venv/bin/python" -m pip --disable-pip-version-check --quiet "$@"; }
 
 if [[ ! -f $venv/complete ]]; then
     echo "installing the Python packages of tests/requirements.txt into $venv" >&2
+    python3 -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
+        { echo "Python 3.11 or later with venv is needed as python3" >&2; exit 1; }
     python3 -m venv --clear "$venv"
     pip install --require-hashes --requirement tests/requirements.txt
     touch "$venv/complete"

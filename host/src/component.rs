@@ -19,7 +19,7 @@ const CONTRACT: &str = "0.1.0";
 /// Largest component in bytes.
 const LARGEST: u64 = 64 * 1024 * 1024;
 const HELP: &str =
-    "build one with `just component`, or unset FLOE_TELEMETRY_COMPONENT to use the built-in policy";
+    "build one with `just policy`, or unset FLOE_TELEMETRY_COMPONENT to use the built-in policy";
 
 static BUILT_IN: &[u8] = include_bytes!(env!("FLOE_POLICY_COMPONENT_FILE"));
 

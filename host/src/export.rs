@@ -1,16 +1,18 @@
 //! What happens to telemetry on its way out, on the export thread: text is redacted and everything is counted.
 
 use std::fmt::Debug;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use opentelemetry::logs::{AnyValue, LogRecord};
+use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider};
 use opentelemetry::trace::Status;
-use opentelemetry::{Context, InstrumentationScope, StringValue, Value};
+use opentelemetry::{Array, Context, InstrumentationScope, Value};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
-use opentelemetry_sdk::logs::{LogBatch, LogExporter, LogProcessor, SdkLogRecord};
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::logs::{
+    LogBatch, LogExporter, LogProcessor, SdkLogRecord, SdkLogger, SdkLoggerProvider,
+};
 use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
@@ -131,11 +133,16 @@ impl<T: LogProcessor> LogProcessor for Counted<T> {
 impl<T: SpanExporter> SpanExporter for Redacted<T> {
     async fn export(&self, mut batch: Vec<SpanData>) -> OTelSdkResult {
         let items = batch.len();
-        let redacted = redact_all(&self.policy, |texts| spans(&mut batch, texts));
-        let result = match redacted {
-            Ok(()) => self.counted.inner.export(batch).await,
-            Err(error) => Err(error),
-        };
+        let mut texts = Vec::new();
+        visit(&mut batch, &mut |text| {
+            texts.push(text.to_owned());
+            None
+        });
+        let mut redacted = redact(&self.policy, texts).into_iter();
+        visit(&mut batch, &mut |text| {
+            redacted.next().filter(|redacted| redacted != text)
+        });
+        let result = self.counted.inner.export(batch).await;
         self.counted.counter.exported(items, result)
     }
 
@@ -154,18 +161,25 @@ impl<T: SpanExporter> SpanExporter for Redacted<T> {
 
 impl<T: LogExporter> LogExporter for Redacted<T> {
     async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
-        let mut records: Vec<(SdkLogRecord, &InstrumentationScope)> = batch
+        let mut texts = Vec::new();
+        for (record, _) in batch.iter() {
+            copied(record, &mut |text| {
+                texts.push(text.to_owned());
+                text.to_owned()
+            });
+        }
+        let mut redacted = redact(&self.policy, texts).into_iter();
+        let records: Vec<(SdkLogRecord, &InstrumentationScope)> = batch
             .iter()
-            .map(|(record, scope)| (record.clone(), scope))
+            .map(|(record, scope)| {
+                (
+                    copied(record, &mut |_| redacted.next().unwrap_or_default()),
+                    scope,
+                )
+            })
             .collect();
-        let redacted = redact_all(&self.policy, |texts| logs(&mut records, texts));
-        let result = match redacted {
-            Ok(()) => {
-                let borrowed: Vec<_> = records.iter().map(|(record, scope)| (record, *scope)).collect();
-                self.counted.inner.export(LogBatch::new(&borrowed)).await
-            }
-            Err(error) => Err(error),
-        };
+        let borrowed: Vec<_> = records.iter().map(|(record, scope)| (record, *scope)).collect();
+        let result = self.counted.inner.export(LogBatch::new(&borrowed)).await;
         self.counted.counter.exported(records.len(), result)
     }
 
@@ -197,69 +211,122 @@ impl<T: PushMetricExporter> PushMetricExporter for Counted<T> {
     }
 }
 
-/// A text that may hold a secret: read in a first visit, replaced in a second one.
-enum Visit<'a> {
-    Read(&'a mut Vec<String>),
-    Replace(&'a mut std::vec::IntoIter<String>),
-}
+/// Longest text that leaves a process, and most text in one call of the policy, in bytes.
+const LONGEST: usize = 256 * 1024;
+const CALL: usize = 1024 * 1024;
+const MASK: &str = "***";
 
-impl Visit<'_> {
-    fn text(&mut self, text: &str, replace: impl FnOnce(String)) {
-        match self {
-            Self::Read(texts) => texts.push(text.to_owned()),
-            Self::Replace(texts) => {
-                if let Some(redacted) = texts.next().filter(|redacted| redacted != text) {
-                    replace(redacted);
-                }
+/// Redacts texts by few calls of bounded size. Where the policy fails, a mask goes out: a secret that left cannot be called back.
+fn redact(policy: &Policy, mut texts: Vec<String>) -> Vec<String> {
+    for text in &mut texts {
+        text.truncate(text.floor_char_boundary(LONGEST));
+    }
+    let mut redacted = Vec::with_capacity(texts.len());
+    let mut rest = texts.as_slice();
+    while !rest.is_empty() {
+        let mut size = 0;
+        let fits = rest.iter().take_while(|text| {
+            size += text.len();
+            size <= CALL
+        });
+        let (chunk, after) = rest.split_at(fits.count().max(1));
+        rest = after;
+        match policy.redact(chunk) {
+            Ok(texts) => redacted.extend(texts),
+            Err(problem) => {
+                tracing::warn!(
+                    code = problem.code,
+                    "{}; {} texts are masked",
+                    problem.message,
+                    chunk.len()
+                );
+                redacted.extend(chunk.iter().map(|_| MASK.to_owned()));
             }
         }
     }
+    redacted
 }
 
-/// Redacts all texts of a batch by one call. Where the policy fails, nothing goes out: a secret that left cannot be called back.
-fn redact_all(policy: &Policy, mut visit: impl FnMut(&mut Visit<'_>)) -> OTelSdkResult {
-    let mut texts = Vec::new();
-    visit(&mut Visit::Read(&mut texts));
-    if texts.is_empty() {
-        return Ok(());
-    }
-    let redacted = policy
-        .redact(&texts)
-        .map_err(|problem| OTelSdkError::InternalFailure(problem.message))?;
-    visit(&mut Visit::Replace(&mut redacted.into_iter()));
-    Ok(())
-}
-
-fn spans(batch: &mut [SpanData], texts: &mut Visit<'_>) {
+/// Visits each text of spans; what comes back replaces it.
+fn visit(batch: &mut [SpanData], text: &mut impl FnMut(&str) -> Option<String>) {
     for span in batch {
-        if let Status::Error { description } = &mut span.status {
-            texts.text(&description.clone(), |redacted| *description = redacted.into());
+        if let Status::Error { description } = &mut span.status
+            && let Some(redacted) = text(description)
+        {
+            *description = redacted.into();
         }
-        for event in &mut span.events.events {
-            for pair in &mut event.attributes {
-                if let Value::String(text) = &pair.value {
-                    let text = text.as_str().to_owned();
-                    texts.text(&text, |redacted| {
-                        pair.value = Value::String(StringValue::from(redacted))
-                    });
+        let of_events = span
+            .events
+            .events
+            .iter_mut()
+            .flat_map(|event| &mut event.attributes);
+        let of_links = span.links.links.iter_mut().flat_map(|link| &mut link.attributes);
+        for pair in span.attributes.iter_mut().chain(of_events).chain(of_links) {
+            match &mut pair.value {
+                Value::String(value) => {
+                    if let Some(redacted) = text(value.as_str()) {
+                        *value = redacted.into();
+                    }
                 }
+                Value::Array(Array::String(values)) => {
+                    for value in values {
+                        if let Some(redacted) = text(value.as_str()) {
+                            *value = redacted.into();
+                        }
+                    }
+                }
+                _ => {}
             }
         }
     }
 }
 
-fn logs(records: &mut [(SdkLogRecord, &InstrumentationScope)], texts: &mut Visit<'_>) {
-    for (record, _) in records {
-        if let Some(AnyValue::String(body)) = record.body().cloned() {
-            texts.text(body.as_str(), |redacted| {
-                record.set_body(AnyValue::from(redacted))
-            });
+/// A copy of a log record with each of its texts replaced: the SDK lets nobody change an attribute.
+fn copied(record: &SdkLogRecord, text: &mut impl FnMut(&str) -> String) -> SdkLogRecord {
+    static LOGGER: LazyLock<SdkLogger> = LazyLock::new(|| SdkLoggerProvider::builder().build().logger(""));
+    let mut copy = LOGGER.create_log_record();
+    if let Some(name) = record.event_name() {
+        copy.set_event_name(name);
+    }
+    if let Some(target) = record.target() {
+        copy.set_target(target.clone());
+    }
+    if let Some(time) = record.timestamp() {
+        copy.set_timestamp(time);
+    }
+    if let Some(time) = record.observed_timestamp() {
+        copy.set_observed_timestamp(time);
+    }
+    if let Some(context) = record.trace_context() {
+        copy.set_trace_context(context.trace_id, context.span_id, context.trace_flags);
+    }
+    if let Some(severity) = record.severity_text() {
+        copy.set_severity_text(severity);
+    }
+    if let Some(severity) = record.severity_number() {
+        copy.set_severity_number(severity);
+    }
+    if let Some(body) = record.body() {
+        copy.set_body(replaced(body, text));
+    }
+    for (key, value) in record.attributes_iter() {
+        copy.add_attribute(key.clone(), replaced(value, text));
+    }
+    copy
+}
+
+fn replaced(value: &AnyValue, text: &mut impl FnMut(&str) -> String) -> AnyValue {
+    match value {
+        AnyValue::String(value) => AnyValue::from(text(value.as_str())),
+        AnyValue::ListAny(items) => {
+            AnyValue::ListAny(Box::new(items.iter().map(|item| replaced(item, text)).collect()))
         }
-        let attributes: Vec<_> = record.attributes_iter().cloned().collect();
-        for (key, value) in attributes {
-            if let AnyValue::String(text) = value {
-                texts.text(text.as_str(), |redacted| record.add_attribute(key, redacted));
-            }
-        }
+        AnyValue::Map(fields) => AnyValue::Map(Box::new(
+            fields
+                .iter()
+                .map(|(key, value)| (key.clone(), replaced(value, text)))
+                .collect(),
+        )),
+        other => other.clone(),
     }
 }

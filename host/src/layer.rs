@@ -27,8 +27,8 @@ impl TelemetryProvider {
     where
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
     {
-        let logs = self.logger_provider()?;
-        let spans = tracing_opentelemetry::layer().with_tracer(self.tracer().clone());
+        let (tracer, logs) = (self.tracer()?, self.logger_provider()?);
+        let spans = tracing_opentelemetry::layer().with_tracer(tracer.clone());
         Some(
             spans
                 .and_then(OpenTelemetryTracingBridge::new(logs))

@@ -79,26 +79,27 @@ impl<'a> OperationBuilder<'a> {
             facts,
             parent,
         } = self;
-        let (span_name, span_kind, attributes) = match provider.policy().begin(kind, &name, &facts) {
-            Ok(beginning) => (
-                beginning.name,
-                sdk_kind(beginning.kind),
-                attribute::to_sdk(&beginning.attributes),
-            ),
-            Err(problem) => {
-                tracing::warn!(code = problem.code, "{}", problem.message);
-                (name.clone(), SdkSpanKind::Internal, Vec::new())
-            }
-        };
-        let tracer = provider.tracer();
-        let span = tracer.build_with_context(
-            tracer
+        let span = provider.tracer().map(|tracer| {
+            let (span_name, span_kind, attributes) = match provider.policy().begin(kind, &name, &facts) {
+                Ok(beginning) => (
+                    beginning.name,
+                    sdk_kind(beginning.kind),
+                    attribute::to_sdk(&beginning.attributes),
+                ),
+                Err(problem) => {
+                    tracing::warn!(code = problem.code, "{}", problem.message);
+                    (name.clone(), SdkSpanKind::Internal, Vec::new())
+                }
+            };
+            let builder = tracer
                 .span_builder(span_name)
                 .with_kind(span_kind)
-                .with_attributes(attributes),
-            &parent,
-        );
-        let context = with_child_baggage(provider.policy(), &parent.with_span(span));
+                .with_attributes(attributes);
+            tracer.build_with_context(builder, &parent)
+        });
+        // Where telemetry is off there is no span: the children continue what came in.
+        let spanned = span.map(|span| parent.with_span(span)).unwrap_or(parent);
+        let context = with_child_baggage(provider.policy(), &spanned);
         Operation {
             provider,
             kind,

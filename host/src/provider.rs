@@ -37,7 +37,7 @@ const SCOPE: &str = "floe-telemetry";
 pub struct TelemetryProvider {
     policy: Policy,
     propagator: FloePropagator,
-    tracer: SdkTracer,
+    tracer: Option<SdkTracer>,
     context: Context,
     sdk: Option<Sdk>,
 }
@@ -78,7 +78,7 @@ impl TelemetryProvider {
         let file = manifest.display().to_string();
         let (policy, plan) = Policy::configure(component, &file, &text, variable)?;
         if !plan.warnings.is_empty() {
-            tracing::warn!("{}", render(&file, &plan.warnings));
+            say(&render(&file, &plan.warnings));
         }
         let sdk = if plan.enabled {
             Some(Sdk::start(&policy, plan)?)
@@ -92,7 +92,7 @@ impl TelemetryProvider {
     /// propagation: a pipeline does not fail because its telemetry does.
     pub fn init(manifest: impl AsRef<Path>) -> Self {
         Self::from_manifest(manifest).unwrap_or_else(|error| {
-            tracing::error!("{error}");
+            say(&error.to_string());
             Self::disabled()
         })
     }
@@ -100,7 +100,7 @@ impl TelemetryProvider {
     /// No telemetry; context still propagates.
     pub fn disabled() -> Self {
         let component = Component::load().or_else(|problem| {
-            tracing::error!("{problem}");
+            say(&problem.to_string());
             Component::built_in()
         });
         Self::with(
@@ -111,14 +111,11 @@ impl TelemetryProvider {
 
     /// Makes these the telemetry of the process.
     fn with(policy: Policy, sdk: Option<Sdk>) -> Self {
-        let tracer = match &sdk {
-            Some(sdk) => {
-                global::set_tracer_provider(sdk.tracer_provider.clone());
-                global::set_meter_provider(sdk.meter_provider.clone());
-                sdk.tracer_provider.tracer(SCOPE)
-            }
-            None => unsampled(),
-        };
+        let tracer = sdk.as_ref().map(|sdk| {
+            global::set_tracer_provider(sdk.tracer_provider.clone());
+            global::set_meter_provider(sdk.meter_provider.clone());
+            sdk.tracer_provider.tracer(SCOPE)
+        });
         global::set_text_map_propagator(FloePropagator::new(policy.clone()));
         let propagator = FloePropagator::new(policy.clone());
         let context = Environment::current().context(&propagator);
@@ -159,8 +156,9 @@ impl TelemetryProvider {
             .unwrap_or_default()
     }
 
-    pub(crate) fn tracer(&self) -> &SdkTracer {
-        &self.tracer
+    /// The tracer of floe's operations, if telemetry is enabled.
+    pub(crate) fn tracer(&self) -> Option<&SdkTracer> {
+        self.tracer.as_ref()
     }
 
     pub(crate) fn logger_provider(&self) -> Option<&SdkLoggerProvider> {
@@ -193,12 +191,13 @@ impl Drop for TelemetryProvider {
     }
 }
 
-/// A tracer whose spans carry on a remote context and are never recorded.
-fn unsampled() -> SdkTracer {
-    SdkTracerProvider::builder()
-        .with_sampler(opentelemetry_sdk::trace::Sampler::AlwaysOff)
-        .build()
-        .tracer(SCOPE)
+/// Says something before a subscriber is there as well: the provider comes first, since its layer is part of the subscriber.
+fn say(text: &str) {
+    if tracing::dispatcher::has_been_set() {
+        tracing::warn!("{text}");
+    } else {
+        eprintln!("{text}");
+    }
 }
 
 impl Sdk {

@@ -1,5 +1,6 @@
 //! Sampling: an intent of the policy, kept and applied to span after span.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use opentelemetry::trace::{Link, SpanKind as SdkSpanKind, TraceContextExt, TraceId, TraceState};
@@ -59,35 +60,39 @@ impl FloeSampler {
 
 impl Shared {
     fn intent(&self, name: &str, kind: SpanKind, attributes: &[KeyValue]) -> SamplingIntent {
-        // Where intents depend on attributes, a name alone does not decide.
-        let depends = attributes
-            .iter()
-            .any(|pair| self.dependencies.iter().any(|key| key == pair.key.as_str()));
-        if !depends && let Some(intent) = self.intents.get(&Borrowed(name, kind as u8)) {
-            return intent;
-        }
         let relevant: Vec<_> = attributes
             .iter()
             .filter(|pair| self.dependencies.iter().any(|key| key == pair.key.as_str()))
             .map(|pair| attribute::from_sdk(pair.key.as_str(), &pair.value))
             .collect();
-        match self.policy.intent("", name, kind, &relevant) {
-            Ok(intent) => {
-                if !depends {
-                    self.intents.insert((name.into(), kind as u8), intent);
-                }
-                intent
-            }
-            // A policy that fails costs its decisions, not the spans.
-            Err(problem) => {
-                tracing::warn!(code = problem.code, "{}; the span is kept", problem.message);
+        // Where intents depend on attributes, these are part of what is looked up.
+        let key = match relevant.as_slice() {
+            [] => Cow::Borrowed(name),
+            relevant => Cow::Owned(relevant.iter().fold(name.to_owned(), |key, pair| {
+                format!("{key}\0{}\0{}", pair.key, pair.value)
+            })),
+        };
+        if let Some(intent) = self.intents.get(&Borrowed(&key, kind as u8)) {
+            return intent;
+        }
+        // A policy that fails costs its decisions, not the spans; it is not asked again for each of them.
+        let intent = self
+            .policy
+            .intent("", name, kind, &relevant)
+            .unwrap_or_else(|problem| {
+                tracing::warn!(
+                    code = problem.code,
+                    "{}; spans of this name are kept",
+                    problem.message
+                );
                 SamplingIntent {
                     threshold: 0,
                     parent: ParentMode::Follow,
                     rule: 0,
                 }
-            }
-        }
+            });
+        self.intents.insert((key.into(), kind as u8), intent);
+        intent
     }
 }
 

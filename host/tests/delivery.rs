@@ -26,8 +26,9 @@ fn spans_logs_and_metrics_arrive() {
         .operation(OperationKind::Compile, "sales")
         .fact("bytes", 42)
         .run(|_| {
-            tracing::info_span!("load", rows = 3)
-                .in_scope(|| tracing::info!("loading with password=hunter2"));
+            tracing::info_span!("load", rows = 3, source = "db://ann:hunter2@host").in_scope(|| {
+                tracing::info!(source = "db://ann:hunter2@host", "loading with password=hunter2")
+            });
             Err::<(), _>(Unreachable)
         });
     assert!(failed.is_err());

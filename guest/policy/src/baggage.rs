@@ -8,6 +8,8 @@ use crate::diagnostic::{self, Place, shown};
 /// What propagates at least (W3C Baggage section 3.3.2), and here at most.
 const MOST_MEMBERS: usize = 64;
 const MOST_BYTES: usize = 8192;
+/// Most members that are reported one by one: whoever sends the header must not decide how much is logged.
+const MOST_REPORTED: usize = 3;
 /// Everything outside baggage-octet, and the percent sign itself (section 3.3.1).
 const ENCODED: &AsciiSet = &CONTROLS
     .add(b' ')
@@ -51,19 +53,24 @@ pub struct Canonical {
 /// the first of the others; never a part of a member.
 pub fn canonical(header: &str, ours: &[(&str, &str)]) -> Canonical {
     let mut problems = Vec::new();
-    let mut members = Vec::new();
+    let (mut members, mut malformed) = (Vec::new(), Vec::new());
     for text in header.split(',').filter(|text| !text.trim().is_empty()) {
         match parse(text) {
             Some(member) => members.push(member),
-            None => problems.push(Place::named("baggage").warning(
-                diagnostic::BAGGAGE,
-                format!(
-                    "a member whose key starts {} is left out",
-                    shown(text.split('=').next().unwrap_or_default().trim())
-                ),
-                "send key=value members as W3C Baggage section 3.3 says",
-            )),
+            None => malformed.push(shown(text.split('=').next().unwrap_or_default().trim())),
         }
+    }
+    if !malformed.is_empty() {
+        let count = malformed.len();
+        malformed.truncate(MOST_REPORTED);
+        problems.push(Place::named("baggage").warning(
+            diagnostic::BAGGAGE,
+            format!(
+                "{count} malformed members are left out, starting {}",
+                malformed.join(", ")
+            ),
+            "send key=value members as W3C Baggage section 3.3 says",
+        ));
     }
     for (key, value) in ours {
         if members.iter().all(|member| member.key != *key) {
@@ -79,6 +86,7 @@ pub fn canonical(header: &str, ours: &[(&str, &str)]) -> Canonical {
             .iter()
             .map(|member| (member.key, member.format()))
             .collect(),
+        ours,
     );
     if left_out > 0 {
         problems.push(Place::named("baggage").warning(
@@ -90,13 +98,19 @@ pub fn canonical(header: &str, ours: &[(&str, &str)]) -> Canonical {
     Canonical { text, problems }
 }
 
-fn within_limits(members: Vec<(&str, String)>) -> (String, usize) {
+/// This configuration's keys come first, then other `floe.*` ones, then the rest; their order stays.
+fn within_limits(members: Vec<(&str, String)>, ours: &[(&str, &str)]) -> (String, usize) {
+    let rank = |key: &str| match key {
+        key if ours.iter().any(|(our, _)| *our == key) => 0,
+        key if key.starts_with("floe.") => 1,
+        _ => 2,
+    };
     let mut kept = vec![false; members.len()];
     let (mut count, mut bytes) = (0, 0);
-    for floe in [true, false] {
+    for turn in 0..=2 {
         for (keep, (key, text)) in kept.iter_mut().zip(&members) {
             let size = text.len() + usize::from(count > 0);
-            if key.starts_with("floe.") == floe && count < MOST_MEMBERS && bytes + size <= MOST_BYTES {
+            if rank(key) == turn && count < MOST_MEMBERS && bytes + size <= MOST_BYTES {
                 (*keep, count, bytes) = (true, count + 1, bytes + size);
             }
         }

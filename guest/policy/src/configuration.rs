@@ -1,5 +1,7 @@
 //! Manifest and environment variables to the plan. A set variable takes precedence over the manifest.
 
+use std::ops::RangeInclusive;
+
 use crate::attribute::{self, attribute};
 use crate::bindings::exports::floe::telemetry::configuration::{
     Batch, Exporter, Instrument, InstrumentKind, Logging, Plan, Protocol, Rule, Variable,
@@ -7,7 +9,7 @@ use crate::bindings::exports::floe::telemetry::configuration::{
 use crate::bindings::exports::floe::telemetry::types::KeyValue;
 use crate::diagnostic::{self, Place, shown};
 use crate::fields::Findings;
-use crate::manifest::{self, Manifest, Mode};
+use crate::manifest::{self, ITEMS, MILLISECONDS, Manifest, Mode};
 
 /// The variables that are taken.
 pub const VARIABLES: [&str; 9] = [
@@ -55,18 +57,22 @@ fn apply(manifest: &mut Manifest, name: &str, value: &str, findings: &mut Findin
             format!("set {name} to {wanted}, or unset it"),
         ));
     };
-    let mut number = |target: &mut u32| match value.parse::<u32>() {
-        Ok(number) if number > 0 => *target = number,
-        _ => ignored("a whole number above 0"),
+    let mut number = |target: &mut u32, range: RangeInclusive<u32>| match value.parse() {
+        Ok(number) if range.contains(&number) => *target = number,
+        _ => ignored(&format!(
+            "a whole number from {} to {}",
+            range.start(),
+            range.end()
+        )),
     };
     match name {
         // Only the word `true`, in any case, is true.
         "OTEL_SDK_DISABLED" => manifest.enabled &= !value.eq_ignore_ascii_case("true"),
         "OTEL_SERVICE_NAME" => manifest.identity.service_name = value.to_owned(),
-        "OTEL_BSP_MAX_QUEUE_SIZE" => number(&mut manifest.queue),
-        "OTEL_BSP_MAX_EXPORT_BATCH_SIZE" => number(&mut manifest.batch),
-        "OTEL_BSP_SCHEDULE_DELAY" => number(&mut manifest.delay),
-        "OTEL_METRIC_EXPORT_INTERVAL" => number(&mut manifest.interval),
+        "OTEL_BSP_MAX_QUEUE_SIZE" => number(&mut manifest.queue, ITEMS),
+        "OTEL_BSP_MAX_EXPORT_BATCH_SIZE" => number(&mut manifest.batch, ITEMS),
+        "OTEL_BSP_SCHEDULE_DELAY" => number(&mut manifest.delay, MILLISECONDS),
+        "OTEL_METRIC_EXPORT_INTERVAL" => number(&mut manifest.interval, MILLISECONDS),
         "OTEL_EXPORTER_OTLP_PROTOCOL" => match manifest::protocol(&value.to_ascii_lowercase()) {
             Some(protocol) => manifest.protocol = protocol,
             None => ignored("`grpc` or `http/protobuf`"),

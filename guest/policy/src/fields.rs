@@ -14,6 +14,7 @@ pub type Findings = Vec<Diagnostic>;
 pub struct Field<'a> {
     path: String,
     node: &'a Node,
+    shown: bool,
 }
 
 /// A mapping whose keys are read by name.
@@ -21,6 +22,7 @@ pub struct Field<'a> {
 pub struct Section<'a> {
     path: String,
     entries: &'a [(Key, Node)],
+    shown: bool,
 }
 
 impl<'a> Field<'a> {
@@ -29,7 +31,14 @@ impl<'a> Field<'a> {
         Self {
             path: String::new(),
             node,
+            shown: true,
         }
+    }
+
+    /// The same; no message shows its value or one below it.
+    #[must_use]
+    pub fn unshown(self) -> Self {
+        Self { shown: false, ..self }
     }
 
     /// Where it stands.
@@ -48,6 +57,7 @@ impl<'a> Field<'a> {
 
     fn wrong_type(&self, wanted: &str, findings: &mut Findings) {
         let found = match &self.node.value {
+            value if !self.shown => value.kind().to_owned(),
             Value::Text(text) => format!("the text {}", shown(text)),
             Value::Integer(number) => format!("the number {number}"),
             Value::Float(number) => format!("the number {number}"),
@@ -71,10 +81,12 @@ impl<'a> Field<'a> {
             Value::Mapping(entries) => Some(Section {
                 path: self.path.clone(),
                 entries,
+                shown: self.shown,
             }),
             Value::Null => Some(Section {
                 path: self.path.clone(),
                 entries: &[],
+                shown: self.shown,
             }),
             _ => {
                 self.wrong_type("a mapping", findings);
@@ -119,7 +131,11 @@ impl<'a> Field<'a> {
         if text.chars().count() > 128 || text.chars().any(char::is_control) {
             findings.push(self.place().error(
                 diagnostic::WRONG_VALUE,
-                format!("{} is no name", shown(text)),
+                if self.shown {
+                    format!("{} is no name", shown(text))
+                } else {
+                    "this is no name".to_owned()
+                },
                 "write at most 128 characters with no control character",
             ));
             return None;
@@ -212,6 +228,7 @@ impl<'a> Section<'a> {
                 Field {
                     path: self.path_of(&key.name),
                     node,
+                    shown: self.shown,
                 },
             )
         })

@@ -118,8 +118,10 @@ pub struct Manifest {
 
 /// Severity words of a manifest, ascending.
 pub const LEVELS: [&str; 5] = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"];
-const MILLISECONDS: std::ops::RangeInclusive<u32> = 1..=3_600_000;
-const ITEMS: std::ops::RangeInclusive<u32> = 1..=1_000_000;
+/// Times that a setting may have.
+pub const MILLISECONDS: std::ops::RangeInclusive<u32> = 1..=3_600_000;
+/// Numbers of items that a queue may have. An SDK may take the memory of a queue at its start.
+pub const ITEMS: std::ops::RangeInclusive<u32> = 1..=100_000;
 
 impl Default for Manifest {
     /// OpenTelemetry's defaults, and no configuration: nothing is set up.
@@ -494,6 +496,8 @@ fn set<T>(target: &mut T, value: Option<T>) {
 
 /// `plugins.telemetry_backend`: a bare name, or a mapping. The Collector's configuration comes from it; the SDK's never does.
 fn check_backend(field: &Field<'_>, findings: &mut Findings) {
+    // People paste secrets here.
+    let field = &field.clone().unshown();
     if let Value::Text(_) = field.value() {
         field.name(findings);
         return;
@@ -579,17 +583,18 @@ pub fn checked_endpoint(text: &str) -> Result<String, &'static str> {
     Ok(text.trim_end_matches('/').to_owned())
 }
 
-/// The text with what stands before an `@` left out: it may be a password.
+/// The text without what may be a secret: what stands before an `@`, and a query or a fragment.
 fn without_credentials(text: &str) -> String {
-    match (text.find("://"), text.rfind('@')) {
+    let shown = text.split(['?', '#']).next().unwrap_or_default();
+    match (shown.find("://"), shown.rfind('@')) {
         (Some(scheme), Some(at)) if scheme < at => {
             format!(
                 "{}://…{}",
-                text.get(..scheme).unwrap_or_default(),
-                text.get(at..).unwrap_or_default()
+                shown.get(..scheme).unwrap_or_default(),
+                shown.get(at..).unwrap_or_default()
             )
         }
-        (None, Some(at)) => format!("…{}", text.get(at..).unwrap_or_default()),
-        _ => text.to_owned(),
+        (None, Some(at)) => format!("…{}", shown.get(at..).unwrap_or_default()),
+        _ => shown.to_owned(),
     }
 }

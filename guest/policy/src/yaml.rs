@@ -8,8 +8,10 @@ use saphyr_parser::{Event, Marker, Parser};
 use crate::bindings::exports::floe::telemetry::types::Diagnostic;
 use crate::diagnostic::{self, Place, shown};
 
-/// Most nodes in a manifest, aliases expanded. Real ones have hundreds.
+/// Most values in a manifest, aliases expanded and what they name kept; a long text counts as several. Real ones have hundreds.
 const MOST_NODES: usize = 20_000;
+/// Bytes of text that count as one value.
+const BYTES_A_NODE: usize = 64;
 /// Deepest nesting.
 const DEEPEST: usize = 64;
 
@@ -128,6 +130,7 @@ impl Builder {
                 Err(refused(at, "a second document starts"))
             }
             Event::Scalar(text, style, anchor, tag) => {
+                let size = 1 + text.len() / BYTES_A_NODE;
                 let value = match Scalar::parse_from_cow_and_metadata(text, style, tag.as_ref()) {
                     Some(Scalar::Null) => Value::Null,
                     Some(Scalar::Boolean(truth)) => Value::Boolean(truth),
@@ -136,7 +139,7 @@ impl Builder {
                     Some(Scalar::String(text)) => Value::Text(text.into_owned()),
                     None => return Err(refused(at, "a value does not fit its tag")),
                 };
-                self.place_node(value, place(at), anchor, 1, at)
+                self.place_node(value, place(at), anchor, size, at)
             }
             Event::SequenceStart(anchor, _) => self.start(Open::List(Vec::new()), anchor, at),
             Event::MappingStart(anchor, _) => self.start(
@@ -177,6 +180,15 @@ impl Builder {
         Ok(())
     }
 
+    fn count(&mut self, size: usize, at: &Marker) -> Result<(), Diagnostic> {
+        self.nodes += size;
+        if self.nodes > MOST_NODES {
+            Err(refused(at, "it holds too many values"))
+        } else {
+            Ok(())
+        }
+    }
+
     fn place_node(
         &mut self,
         value: Value,
@@ -185,13 +197,12 @@ impl Builder {
         size: usize,
         at: &Marker,
     ) -> Result<(), Diagnostic> {
-        self.nodes += size;
-        if self.nodes > MOST_NODES {
-            return Err(refused(at, "it holds too many values"));
-        }
+        self.count(size, at)?;
         let node = Node { value, line, column };
         if anchor > 0 {
-            self.anchors.insert(anchor, (node.clone(), node.size()));
+            let size = node.size();
+            self.count(size, at)?;
+            self.anchors.insert(anchor, (node.clone(), size));
         }
         match self.open.last_mut() {
             None => self.document = Some(node),
@@ -217,9 +228,10 @@ impl Builder {
 }
 
 impl Node {
-    /// Nodes in this tree.
+    /// What this tree counts.
     fn size(&self) -> usize {
         1 + match &self.value {
+            Value::Text(text) => text.len() / BYTES_A_NODE,
             Value::List(items) => items.iter().map(Self::size).sum(),
             Value::Mapping(entries) => entries.iter().map(|(_, node)| node.size()).sum(),
             _ => 0,
@@ -252,6 +264,12 @@ mod tests {
             })
             .collect();
         assert!(reason(&bomb).contains("too many"));
+        let long = format!(
+            "a: &a '{}'\nb: [{}]",
+            "x".repeat(900_000),
+            vec!["*a"; 100].join(",")
+        );
+        assert!(reason(&long).contains("too many"));
     }
 
     proptest::proptest! {

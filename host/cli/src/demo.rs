@@ -66,15 +66,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let (endpoint, receiver) = match &arguments.endpoint {
         Some(endpoint) => (endpoint.clone(), None),
         None => {
-            println!("{BANNER}");
+            crate::say(BANNER);
             let receiver = Running::start(arguments.protocol)?;
             (receiver.endpoint.clone(), Some(receiver))
         }
     };
-    println!(
+    crate::say(format_args!(
         "telemetry goes to {endpoint} by {}",
         arguments.protocol.variable()
-    );
+    ));
 
     let variable = |name: &str| match name {
         "OTEL_EXPORTER_OTLP_ENDPOINT" => Some(endpoint.clone()),
@@ -88,7 +88,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 
     if let Some(receiver) = receiver {
         let store = receiver.stop()?;
-        println!("\n{}", render(&store.snapshot(), &arguments.style.style()));
+        crate::say(format_args!(
+            "\n{}",
+            render(&store.snapshot(), &arguments.style.style())
+        ));
     }
     if let Err(undelivered) = undelivered {
         eprintln!("{undelivered}");
@@ -129,10 +132,10 @@ fn pipeline(
         .begin();
     let log = state.join("pipeline.log");
     let output = File::create(&log)?;
-    println!(
+    crate::say(format_args!(
         "Dagster runs the job daily_sales; its own output is in {}",
         log.display()
-    );
+    ));
 
     let mut command = Command::new(&arguments.python);
     command
@@ -148,10 +151,10 @@ fn pipeline(
     let started = Instant::now();
     match exec::run_child(command, manifest, telemetry, &mut operation) {
         Ok(status) => {
-            println!(
+            crate::say(format_args!(
                 "it ended with {status} after {:.0} s",
                 started.elapsed().as_secs_f64()
-            );
+            ));
             Ok(operation.end(&exec::word(status)))
         }
         Err(error) => {

@@ -6,10 +6,10 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, ExitStatus};
 
-use floe_telemetry::{MANIFEST_VARIABLE, Operation, OperationKind, Problem, TelemetryProvider, render};
+use floe_telemetry::{MANIFEST_VARIABLE, Operation, OperationKind, Problem, TelemetryProvider};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal as UnixSignal, SignalKind, signal};
 
 use crate::Failure;
 
@@ -29,12 +29,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         TelemetryProvider::disabled()
     });
     crate::log(&telemetry);
-    if let Some(plan) = telemetry.plan().filter(|plan| !plan.warnings.is_empty()) {
-        eprintln!(
-            "{}",
-            render(&arguments.manifest.display().to_string(), &plan.warnings)
-        );
-    }
     let (program, rest) = arguments.command.split_first().ok_or("no command")?;
     let name = Path::new(program)
         .file_name()
@@ -81,9 +75,11 @@ pub(crate) fn run_child(
         .enable_all()
         .build()?
         .block_on(async {
+            // Before there is a child that a signal could leave alone.
+            let signals = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
             let child = command.spawn()?;
             operation.fact("process.pid", child.id().map(i64::from).unwrap_or_default());
-            supervise(child).await
+            supervise(child, signals).await
         })?;
     if let Some(code) = status.code() {
         operation.fact("exit_code", i64::from(code));
@@ -93,9 +89,10 @@ pub(crate) fn run_child(
 
 /// Waits for a child. The terminal sends an interrupt to the child as well, so it is only survived here; a request to terminate comes
 /// to this process alone and is passed on.
-async fn supervise(mut child: Child) -> std::io::Result<ExitStatus> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+async fn supervise(
+    mut child: Child,
+    (mut interrupt, mut terminate): (UnixSignal, UnixSignal),
+) -> std::io::Result<ExitStatus> {
     let pid = child
         .id()
         .and_then(|id| i32::try_from(id).ok())

@@ -7,6 +7,8 @@ mod plan;
 mod receive;
 mod validate;
 
+use std::fmt::Display;
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -52,6 +54,11 @@ fn main() -> ExitCode {
         eprintln!("{failure}");
         ExitCode::FAILURE
     })
+}
+
+/// Writes a line for the user. Somebody who closed the other end wants no more of it.
+fn say(line: impl Display) {
+    let _ = writeln!(anstream::stdout(), "{line}");
 }
 
 /// Logs of this process: to standard error from warnings on (or as `RUST_LOG` says), and to where telemetry goes.

@@ -10,7 +10,7 @@ use crate::Failure;
 pub(crate) use crate::validate::Arguments;
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    println!("{}", serde_json::to_string_pretty(&shown(&arguments.plan()?))?);
+    crate::say(serde_json::to_string_pretty(&shown(&arguments.plan()?))?);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -69,17 +69,17 @@ async fn receive(arguments: &Arguments) -> Result<(), Failure> {
         http: address(arguments.http_port),
     })
     .await?;
-    println!("{BANNER}");
+    crate::say(BANNER);
     for (name, address) in [
         ("OTLP/gRPC", receiver.grpc_addr()),
         ("OTLP/HTTP", receiver.http_addr()),
     ] {
-        println!(
+        crate::say(format_args!(
             "{name}: http://{}",
             address.map(|address| address.to_string()).unwrap_or_default()
-        );
+        ));
     }
-    println!("Ctrl-C ends it and prints what is left.\n");
+    crate::say(format_args!("Ctrl-C ends it and prints what is left.\n"));
 
     let store = Arc::new(Store::new(Limits::default()));
     let mut sinks: Vec<Arc<dyn Sink>> = vec![store.clone()];

@@ -29,13 +29,13 @@ impl Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let plan = arguments.plan()?;
-    println!(
+    crate::say(format_args!(
         "{} is valid: {}",
         arguments.manifest.display(),
         match plan.enabled {
             true => format!("telemetry goes to {}", plan.exporter.endpoint),
             false => "telemetry is off, context propagates".to_owned(),
         }
-    );
+    ));
     Ok(ExitCode::SUCCESS)
 }
