@@ -23,9 +23,9 @@ def test_what_the_sdk_records_by_itself_is_redacted(provider: Provider, collecto
     tracer = telemetry.sdk.tracer_provider.get_tracer("user")
     with pytest.raises(ValueError, match="hunter2"), tracer.start_as_current_span("automatic"):
         raise ValueError(SECRET)
-    with tracer.start_as_current_span("plain") as span:
+    with tracer.start_as_current_span("plain", attributes={"source": SECRET, "rows": 3}) as span:
         span.set_status(Status(StatusCode.ERROR, "no secret"))
-        span.add_event("exception", {"exception.message": SECRET, "kept": SECRET, "number": 1}, timestamp=7)
+        span.add_event("exception", {"exception.message": SECRET, "other": SECRET, "number": 1}, timestamp=7)
         span.add_event("other", {"a": "b"})
     assert telemetry.force_flush(5)
     automatic, plain = collector.span("automatic"), collector.span("plain")
@@ -34,8 +34,9 @@ def test_what_the_sdk_records_by_itself_is_redacted(provider: Provider, collecto
     assert event["exception.message"] == "password=***"
     assert "hunter2" not in event["exception.stacktrace"]
     assert plain.description == "no secret"
+    assert (plain.attributes["source"], plain.attributes["rows"]) == ("password=***", 3)
     assert plain.events == [
-        ("exception", {"exception.message": "password=***", "kept": SECRET, "number": 1}),
+        ("exception", {"exception.message": "password=***", "other": "password=***", "number": 1}),
         ("other", {"a": "b"}),
     ]
 
@@ -48,11 +49,11 @@ def test_logs_are_redacted(provider: Provider, collector: Collector) -> None:
     try:
         raise ValueError(SECRET)
     except ValueError:
-        logger.exception("failed with %s", SECRET)
+        logger.exception("failed with %s", SECRET, extra={"source": SECRET})
     assert telemetry.force_flush(5)
     log = collector.log("failed with password=***")
     assert log.attributes["exception.type"] == "ValueError"
-    assert log.attributes["exception.message"] == "password=***"
+    assert log.attributes["exception.message"] == log.attributes["source"] == "password=***"
     assert b"hunter2" not in b"".join(collector.raw)
 
 
@@ -72,7 +73,8 @@ def test_one_call_a_batch(provider: Provider, collector: Collector, monkeypatch:
         with tracer.start_as_current_span(f"span {number}") as span:
             span.set_status(Status(StatusCode.ERROR, SECRET))
     assert telemetry.force_flush(5)
-    assert calls == [100]
+    # One call; of each span the status, and the four attributes that every span carries.
+    assert calls == [100 * (1 + 4)]
     assert {span.description for span in collector.spans} == {"password=***"}
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol, TypeVar
 
@@ -158,7 +158,7 @@ def check_protocol(plan: contract.Exporter) -> None:
 
 
 class SpanExport(SpanExporter):
-    """Spans: status descriptions and exception events are redacted."""
+    """Spans: status descriptions and the texts of attributes and events are redacted."""
 
     def __init__(self, policy: Policy, outlet: Outlet) -> None:
         self._policy = policy
@@ -178,7 +178,7 @@ class SpanExport(SpanExporter):
 
 
 class LogExport(LogRecordExporter):
-    """Log records: bodies and `exception.*` attributes are redacted."""
+    """Log records: bodies and the texts of attributes are redacted."""
 
     def __init__(self, policy: Policy, outlet: Outlet) -> None:
         self._policy = policy
@@ -270,15 +270,21 @@ def _redacted(
     return result
 
 
-_STATUS: Final = (-1, "")
+_STATUS: Final = (-2, "")
+_OWN: Final = -1
+
+
+def _texts_of_attributes(attributes: Mapping[str, Any] | None, position: int) -> list[_Slot]:
+    return [
+        _Slot(value, (position, name)) for name, value in (attributes or {}).items() if isinstance(value, str)
+    ]
 
 
 def _texts_of_span(span: ReadableSpan) -> list[_Slot]:
     slots = [_Slot(span.status.description, _STATUS)] if span.status.description else []
+    slots += _texts_of_attributes(span.attributes, _OWN)
     for position, event in enumerate(span.events):
-        for name, value in (event.attributes or {}).items():
-            if isinstance(value, str) and name.startswith("exception."):
-                slots.append(_Slot(value, (position, name)))
+        slots += _texts_of_attributes(event.attributes, position)
     return slots
 
 
@@ -287,6 +293,9 @@ def _span_with(span: ReadableSpan, texts: dict[tuple[int, str], str]) -> Readabl
     span = copy.copy(span)
     if _STATUS in texts:
         span._status = Status(span.status.status_code, texts[_STATUS])
+    own = {name: text for (at, name), text in texts.items() if at == _OWN}
+    if own:
+        span._attributes = {**(span.attributes or {}), **own}
     events = []
     for position, event in enumerate(span.events):
         changed = {name: text for (at, name), text in texts.items() if at == position}
@@ -303,10 +312,7 @@ _BODY: Final = (0, "")
 def _texts_of_log(record: ReadableLogRecord) -> list[_Slot]:
     body = record.log_record.body
     slots = [_Slot(body, _BODY)] if isinstance(body, str) and body else []
-    for name, value in (record.log_record.attributes or {}).items():
-        if isinstance(value, str) and name.startswith("exception."):
-            slots.append(_Slot(value, (1, name)))
-    return slots
+    return slots + _texts_of_attributes(record.log_record.attributes, 1)
 
 
 def _log_with(record: ReadableLogRecord, texts: dict[tuple[int, str], str]) -> ReadableLogRecord:
