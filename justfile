@@ -19,6 +19,9 @@ export no_proxy := NO_PROXY
 component := CARGO_TARGET_DIR / "component/wasm32-unknown-unknown/component/floe_policy.wasm"
 export FLOE_POLICY_COMPONENT := component
 
+# What conformance is tested with: one service on the Rust host, another in tests/conformance/service.py.
+conformance-service := CARGO_TARGET_DIR / "debug/floe-telemetry-conformance"
+
 # Lists the tasks.
 [private]
 default:
@@ -29,7 +32,7 @@ demo *ARGS: _cli _python
     @{{CARGO_TARGET_DIR}}/debug/floe-telemetry demo --python {{python}} {{ARGS}}
 
 # Checks and tests everything; what CI runs.
-test: check test-rust test-python end-to-end
+test: check test-rust test-python conformance end-to-end
 
 # Formats, lints and types, in both languages.
 check: _policy _python
@@ -39,7 +42,7 @@ check: _policy _python
     {{python}} -m ruff check .
     cd adapters/python && {{python}} -m mypy
     {{python}} -m mypy --strict --explicit-package-bases examples/pipeline/sales_pipeline
-    MYPYPATH=tests/end_to_end {{python}} -m mypy --strict tests/end_to_end/*.py tests/component/*.py tests/benchmarks/python/*.py
+    MYPYPATH=tests/end_to_end:tests/conformance {{python}} -m mypy --strict tests/end_to_end/*.py tests/conformance/*.py tests/component/*.py tests/benchmarks/python/*.py
 
 # Puts the code in the project's format.
 format: _python
@@ -55,10 +58,19 @@ test-rust: _policy
 test-python *ARGS: _python
     cd adapters/python && PATH={{site}}/bin:$PATH {{python}} -m pytest {{ARGS}}
 
-# The example pipeline through a real Collector.
-end-to-end *ARGS: _cli _python
+# W3C Trace Context on the wire, by a service on each host.
+conformance *ARGS: _conformance _python
+    FLOE_CONFORMANCE={{conformance-service}} {{python}} -m pytest tests/conformance {{ARGS}}
+
+# The example pipeline, and a fleet of two services, through a real Collector.
+end-to-end *ARGS: _cli _conformance _python
     collector=$(tests/collector/build.sh); \
-    FLOE_OTELCOL=$collector FLOE_CLI={{CARGO_TARGET_DIR}}/debug/floe-telemetry {{python}} -m pytest tests/end_to_end {{ARGS}}
+    FLOE_OTELCOL=$collector FLOE_CLI={{CARGO_TARGET_DIR}}/debug/floe-telemetry FLOE_CONFORMANCE={{conformance-service}} \
+    PYTHONPATH=$PYTHONPATH:tests/conformance {{python}} -m pytest tests/end_to_end {{ARGS}}
+
+# The service that W3C's trace-context harness calls, on the host `rust` or `python`, until it is interrupted. See docs/conformance.md
+w3c-service HOST PORT: _conformance _python
+    @exec {{ if HOST == "rust" { conformance-service } else if HOST == "python" { python + " tests/conformance/service.py" } else { error("the hosts are rust and python") } }} {{PORT}}
 
 # Builds the policy component and prints its path.
 policy:
@@ -71,6 +83,10 @@ component: _python
 # Builds the Collector of the end-to-end tests, or finds one, and prints its path.
 collector:
     @tests/collector/build.sh
+
+# Gives every parser odd input for so many seconds each and checks that its laws hold. Arguments: names of targets of tests/fuzz
+fuzz SECONDS='20' *TARGETS='':
+    tests/fuzz/run.sh {{cache}} {{SECONDS}} {{TARGETS}}
 
 # What telemetry costs, as ratios to the bare SDK.
 bench: _policy _python
@@ -95,6 +111,9 @@ _policy:
 
 _cli: _policy
     @cargo build --locked --quiet --package floe-telemetry-cli
+
+_conformance: _policy
+    @cargo build --locked --quiet --package floe-telemetry-conformance
 
 _python: _policy
     @tests/python.sh {{venv}} {{site}} {{component}}

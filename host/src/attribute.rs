@@ -23,7 +23,8 @@ pub(crate) fn to_static(attributes: &[Attribute]) -> Vec<KeyValue> {
         .collect()
 }
 
-fn interned(text: &str) -> &'static str {
+/// The one copy of a text that lives as long as the process. For names that a program has few of.
+pub(crate) fn interned(text: &str) -> &'static str {
     static TEXTS: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
     let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(known) = texts.get(text) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider};
 use opentelemetry::trace::Status;
-use opentelemetry::{Array, Context, InstrumentationScope, Value};
+use opentelemetry::{Array, Context, InstrumentationScope, KeyValue, Value};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{
@@ -18,7 +18,10 @@ use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanExporter, SpanProcessor};
 
+use crate::attribute;
+use crate::bindings::exports::floe::telemetry::configuration::Plan;
 use crate::policy::Policy;
+use crate::span_context::{KNOWN, Unsaid};
 
 /// What became of one signal's items. What was produced and is neither delivered nor failed waits, or was dropped by a full queue.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -123,6 +126,62 @@ impl<T: LogProcessor> LogProcessor for Counted<T> {
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
         self.inner.shutdown_with_timeout(timeout)
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.inner.set_resource(resource);
+    }
+}
+
+/// An exporter of spans that says what they left unsaid: the policy's attributes of every span, which would cost every span as it
+/// starts, and the public side of its context.
+#[derive(Debug)]
+pub(crate) struct Described<T> {
+    inner: T,
+    attributes: Vec<KeyValue>,
+    unsaid: Unsaid,
+}
+
+impl<T> Described<T> {
+    pub(crate) fn new(inner: T, plan: &Plan) -> Self {
+        Self {
+            inner,
+            attributes: attribute::to_static(&plan.attributes),
+            unsaid: Unsaid::new(&plan.sampler.tracestate),
+        }
+    }
+
+    fn describe(&self, span: &mut SpanData) {
+        span.span_context = self.unsaid.public(&span.span_context);
+        let own = span.attributes.len();
+        for attribute in &self.attributes {
+            // The span's own wins.
+            if span
+                .attributes
+                .iter()
+                .take(own)
+                .all(|known| known.key != attribute.key)
+            {
+                span.attributes.push(attribute.clone());
+            }
+        }
+    }
+}
+
+impl<T: SpanExporter> SpanExporter for Described<T> {
+    async fn export(&self, mut batch: Vec<SpanData>) -> OTelSdkResult {
+        for span in &mut batch {
+            self.describe(span);
+        }
+        self.inner.export(batch).await
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.inner.shutdown_with_timeout(timeout)
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.inner.force_flush()
     }
 
     fn set_resource(&mut self, resource: &Resource) {
@@ -298,7 +357,8 @@ fn copied(record: &SdkLogRecord, text: &mut impl FnMut(&str) -> String) -> SdkLo
         copy.set_observed_timestamp(time);
     }
     if let Some(context) = record.trace_context() {
-        copy.set_trace_context(context.trace_id, context.span_id, context.trace_flags);
+        let flags = context.trace_flags.map(|flags| flags & KNOWN);
+        copy.set_trace_context(context.trace_id, context.span_id, flags);
     }
     if let Some(severity) = record.severity_text() {
         copy.set_severity_text(severity);

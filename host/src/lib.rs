@@ -12,36 +12,51 @@
 //! The policy component is asked once a process, once an operation and once a process boundary, never once a span.
 
 mod attribute;
+mod baggage;
 pub mod bindings;
 mod cache;
+pub mod carrier;
+mod clock;
 mod component;
 mod engine;
-pub mod environment;
 mod error;
 mod export;
+mod failed;
+mod generation;
+mod intents;
 mod layer;
+mod lists;
 mod manifest;
 mod operation;
+mod pace;
 mod policy;
+mod processor;
 mod propagator;
 mod provider;
 mod sampler;
+mod scope;
+mod span_context;
+mod traceparent;
+mod warning;
 
 pub use bindings::exports::floe::telemetry::configuration::{Plan, Protocol, Variable};
 pub use bindings::exports::floe::telemetry::describe::Info;
 pub use bindings::exports::floe::telemetry::operations::{Beginning, Ending, OperationKind, Outcome};
 pub use bindings::exports::floe::telemetry::propagation::{Extraction, Headers};
-pub use bindings::exports::floe::telemetry::sampling::{ParentMode, SamplingIntent};
+pub use bindings::exports::floe::telemetry::sampling::{Decision, Pacing, ParentMode, SamplingIntent};
 pub use bindings::exports::floe::telemetry::types::{Diagnostic, Exception, KeyValue, Severity, SpanKind};
+pub use clock::{Clock, SystemClock};
 pub use component::Component;
 pub use error::{Error, Problem, Undelivered, render};
 pub use export::Counts;
 pub use manifest::read as read_manifest;
 pub use operation::{Operation, OperationBuilder};
 pub use policy::Policy;
+pub use processor::FloeSpanProcessor;
 pub use propagator::FloePropagator;
 pub use provider::TelemetryProvider;
 pub use sampler::FloeSampler;
+pub use scope::{ScopedTracer, ScopedTracerProvider};
 
 /// The variable that names the manifest, for the processes that a traced one starts.
 pub const MANIFEST_VARIABLE: &str = "FLOE_TELEMETRY_MANIFEST";

@@ -11,6 +11,7 @@ use opentelemetry::{Context, KeyValue, Value};
 use crate::attribute;
 use crate::bindings::exports::floe::telemetry::operations::{OperationKind, Outcome, Status};
 use crate::bindings::exports::floe::telemetry::types::{Exception, KeyValue as Attribute, SpanKind};
+use crate::failed::OperationStart;
 use crate::propagator::with_child_baggage;
 use crate::provider::TelemetryProvider;
 
@@ -95,7 +96,8 @@ impl<'a> OperationBuilder<'a> {
                 .span_builder(span_name)
                 .with_kind(span_kind)
                 .with_attributes(attributes);
-            tracer.build_with_context(builder, &parent)
+            // Only its own span starts in a context that says so, and not those of its children.
+            tracer.build_with_context(builder, &parent.with_value(OperationStart))
         });
         // Where telemetry is off there is no span: the children continue what came in.
         let spanned = span.map(|span| parent.with_span(span)).unwrap_or(parent);

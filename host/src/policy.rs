@@ -10,7 +10,7 @@ use crate::bindings::exports::floe::telemetry::configuration::{Plan, Variable};
 use crate::bindings::exports::floe::telemetry::describe::Info;
 use crate::bindings::exports::floe::telemetry::operations::{Beginning, Ending, OperationKind};
 use crate::bindings::exports::floe::telemetry::propagation::{Extraction, Headers};
-use crate::bindings::exports::floe::telemetry::sampling::SamplingIntent;
+use crate::bindings::exports::floe::telemetry::sampling::{Decision, Pacing, SamplingIntent};
 use crate::bindings::exports::floe::telemetry::types::{Diagnostic, Exception, KeyValue, SpanKind};
 use crate::bindings::{Policy as Exports, PolicyPre};
 use crate::component::{Component, first_line};
@@ -42,6 +42,8 @@ struct Configuration {
 pub struct Policy {
     component: Result<Component, Problem>,
     configuration: Option<Arc<Configuration>>,
+    /// `plan.sampler.tracestate`.
+    tracestate: Arc<str>,
     idle: Arc<ArrayQueue<Instance>>,
     calls: Arc<AtomicU64>,
 }
@@ -58,18 +60,23 @@ impl std::fmt::Debug for Policy {
 impl Policy {
     /// The policy of a process without configuration: context propagates, no span is kept.
     pub fn unconfigured(component: Component) -> Self {
-        Self::of(Ok(component), None)
+        Self::of(Ok(component), None, "")
     }
 
     /// A policy that answers every call with why there is none.
     pub fn unavailable(problem: Problem) -> Self {
-        Self::of(Err(problem), None)
+        Self::of(Err(problem), None, "")
     }
 
-    fn of(component: Result<Component, Problem>, configuration: Option<Arc<Configuration>>) -> Self {
+    fn of(
+        component: Result<Component, Problem>,
+        configuration: Option<Arc<Configuration>>,
+        tracestate: &str,
+    ) -> Self {
         Self {
             component,
             configuration,
+            tracestate: tracestate.into(),
             idle: Arc::new(ArrayQueue::new(IDLE)),
             calls: Arc::default(),
         }
@@ -99,7 +106,11 @@ impl Policy {
                 file: file.to_owned(),
                 diagnostics,
             })?;
-        let policy = Self::of(Ok(component), Some(Arc::new(configuration)));
+        let policy = Self::of(
+            Ok(component),
+            Some(Arc::new(configuration)),
+            &plan.sampler.tracestate,
+        );
         let _ = policy.idle.push(instance);
         Ok((policy, plan))
     }
@@ -107,6 +118,11 @@ impl Policy {
     /// The component that decides, if there is one.
     pub fn component(&self) -> Option<&Component> {
         self.component.as_ref().ok()
+    }
+
+    /// What a trace says that starts here and is kept with no rule and no limit at work.
+    pub(crate) fn tracestate(&self) -> &str {
+        &self.tracestate
     }
 
     /// How often the component was asked so far. Spans do not count up here: an intent answers for all of a name.
@@ -161,6 +177,24 @@ impl Policy {
             exports
                 .floe_telemetry_sampling()
                 .call_intent(store, scope, name, kind, attributes)
+        })
+    }
+
+    /// `sampling.decide`.
+    pub fn decide(&self, low: u64, tracestate: &str, threshold: u64) -> Result<Decision, Problem> {
+        self.call(|exports, store| {
+            exports
+                .floe_telemetry_sampling()
+                .call_decide(store, low, tracestate, threshold)
+        })
+    }
+
+    /// `sampling.pace`.
+    pub fn pace(&self, limit: f64, rate: f64, offered: u64, seconds: f64) -> Result<Pacing, Problem> {
+        self.call(|exports, store| {
+            exports
+                .floe_telemetry_sampling()
+                .call_pace(store, limit, rate, offered, seconds)
         })
     }
 

@@ -1,42 +1,159 @@
 //! W3C Trace Context and Baggage between processes, as the policy reads and writes them.
 
-use std::str::FromStr;
+use std::borrow::Cow;
 
-use opentelemetry::baggage::{Baggage, BaggageExt, BaggageMetadata};
+use opentelemetry::Context;
 use opentelemetry::propagation::text_map_propagator::FieldIter;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
-use opentelemetry::{Context, Key, StringValue};
-use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
-use crate::bindings::exports::floe::telemetry::propagation::{Extraction, Headers};
+use crate::baggage;
+use crate::bindings::exports::floe::telemetry::propagation::Extraction;
+use crate::error::Problem;
+use crate::lists::{Answers, Lists};
 use crate::policy::Policy;
+use crate::span_context::{CONTINUED, Unsaid, public_flags};
+use crate::traceparent::{self, TraceParent};
+use crate::warning;
 
 const TRACEPARENT: &str = "traceparent";
 const TRACESTATE: &str = "tracestate";
 const BAGGAGE: &str = "baggage";
-/// What a baggage value must not hold as it is; the policy makes the text canonical.
-const ENCODED: &AsciiSet = &CONTROLS
-    .add(b' ')
-    .add(b'"')
-    .add(b'%')
-    .add(b',')
-    .add(b';')
-    .add(b'\\');
 
 /// A propagator that asks the policy. It works without any configuration.
 #[derive(Debug)]
 pub struct FloePropagator {
     policy: Policy,
-    fields: [String; 3],
+    unsaid: Unsaid,
+    incoming: Answers,
+    outgoing: Answers,
+    fields: Vec<String>,
+}
+
+/// Members of a `tracestate` that the SDK cannot hold: it knows the keys of Level 1 only.
+struct Unheld {
+    trace: TraceId,
+    /// What the SDK holds.
+    held: TraceState,
+    /// All of it, as it came.
+    whole: String,
+    /// What the SDK does not hold.
+    others: String,
 }
 
 impl FloePropagator {
     /// A propagator for a policy.
     pub fn new(policy: Policy) -> Self {
         Self {
+            unsaid: Unsaid::new(policy.tracestate()),
+            incoming: Answers::default(),
+            outgoing: Answers::default(),
             policy,
-            fields: [TRACEPARENT, TRACESTATE, BAGGAGE].map(str::to_owned),
+            fields: [TRACEPARENT, TRACESTATE, BAGGAGE].map(str::to_owned).to_vec(),
+        }
+    }
+
+    /// The propagator that `OTEL_PROPAGATORS` asks for (OpenTelemetry's environment variable specification): `floe`, or `tracecontext` and
+    /// `baggage` on their own. Other names are answered back: this process does not know them.
+    pub fn named(policy: Policy, names: &str) -> (Self, Vec<&str>) {
+        let mut unknown = Vec::new();
+        let mut propagator = Self::new(policy);
+        let fields = std::mem::take(&mut propagator.fields);
+        for name in names.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+            let named = match name.to_ascii_lowercase().as_str() {
+                "floe" => fields.as_slice(),
+                "tracecontext" => fields.get(..2).unwrap_or_default(),
+                "baggage" => fields.get(2..).unwrap_or_default(),
+                "none" => &[],
+                _ => {
+                    unknown.push(name);
+                    &[]
+                }
+            };
+            for field in named {
+                if !propagator.has(field) {
+                    propagator.fields.push(field.clone());
+                }
+            }
+        }
+        (propagator, unknown)
+    }
+
+    fn has(&self, field: &str) -> bool {
+        self.fields.iter().any(|known| known == field)
+    }
+
+    /// What the headers say: by the policy, unless there is nothing in them that it was not asked before.
+    fn received(&self, traceparent: &str, tracestate: &str, baggage: &str) -> Result<Extraction, Problem> {
+        if let Some(known) = self.known(traceparent, tracestate, baggage) {
+            return Ok(known);
+        }
+        let extraction = self.policy.extract(traceparent, tracestate, baggage)?;
+        if extraction.problems.is_empty() {
+            let answer = Lists {
+                baggage: &extraction.baggage,
+                ..Lists::default()
+            };
+            self.incoming.keep(of_baggage(baggage), answer);
+            if let Some(question) =
+                TraceParent::parse(traceparent).and_then(|parent| of_state(tracestate, parent))
+            {
+                let answer = Lists {
+                    tracestate: &extraction.tracestate,
+                    ..Lists::default()
+                };
+                self.incoming.keep(question, answer);
+            }
+        }
+        Ok(extraction)
+    }
+
+    fn known(&self, traceparent: &str, tracestate: &str, baggage: &str) -> Option<Extraction> {
+        let parent = match traceparent {
+            "" => None,
+            ordinary => Some(TraceParent::parse(ordinary)?),
+        };
+        let tracestate = match parent {
+            Some(parent) if !tracestate.is_empty() => {
+                let question = of_state(tracestate, parent)?;
+                self.incoming
+                    .find(question, |answer| answer.tracestate.to_owned())?
+            }
+            _ => String::new(),
+        };
+        let baggage = match baggage {
+            "" => String::new(),
+            baggage => {
+                let question = of_baggage(baggage);
+                self.incoming.find(question, |answer| answer.baggage.to_owned())?
+            }
+        };
+        Some(Extraction {
+            high: parent.map_or(0, |parent| (parent.trace >> 64) as u64),
+            low: parent.map_or(0, |parent| parent.trace as u64),
+            span: parent.map_or(0, |parent| parent.span),
+            flags: parent.map_or(0, |parent| parent.flags),
+            tracestate,
+            baggage,
+            problems: Vec::new(),
+        })
+    }
+
+    /// The span's `tracestate` as it goes out.
+    fn tracestate(&self, context: &Context, span: &SpanContext) -> Cow<'_, str> {
+        let state = span.trace_state();
+        if state == &TraceState::NONE && self.unsaid.by(span) {
+            return Cow::Borrowed(&self.unsaid.text);
+        }
+        let text = self.unsaid.public(span).trace_state().header();
+        match context.get::<Unheld>() {
+            Some(unheld) if unheld.trace == span.trace_id() && unheld.held == *state => {
+                Cow::Owned(unheld.whole.clone())
+            }
+            Some(unheld) if unheld.trace == span.trace_id() => {
+                Cow::Owned(format!("{text},{}", unheld.others))
+            }
+            _ => Cow::Owned(text),
         }
     }
 }
@@ -44,64 +161,93 @@ impl FloePropagator {
 impl TextMapPropagator for FloePropagator {
     fn inject_context(&self, context: &Context, injector: &mut dyn Injector) {
         let span = context.span();
-        let parent = span.span_context();
-        let headers = self.policy.inject(
-            u128::from_be_bytes(parent.trace_id().to_bytes()),
-            u64::from_be_bytes(parent.span_id().to_bytes()),
-            parent.trace_flags().to_u8(),
-            &parent.trace_state().header(),
-            &header(context.baggage()),
-        );
-        match headers {
-            Ok(Headers {
-                traceparent,
-                tracestate,
-                baggage,
-            }) => {
-                for (name, value) in [
-                    (TRACEPARENT, traceparent),
-                    (TRACESTATE, tracestate),
-                    (BAGGAGE, baggage),
-                ] {
-                    if !value.is_empty() {
-                        injector.set(name, value);
-                    }
+        let span = span.span_context();
+        if span.is_valid() && self.has(TRACEPARENT) {
+            let flags = public_flags(span);
+            injector.set(
+                TRACEPARENT,
+                traceparent::format(span.trace_id(), span.span_id(), flags),
+            );
+        }
+        let tracestate = if span.is_valid() {
+            self.tracestate(context, span)
+        } else {
+            Cow::Borrowed("")
+        };
+        let baggage = baggage::text(context);
+        let question = Lists {
+            tracestate: &tracestate,
+            baggage: &baggage,
+            ..Lists::default()
+        };
+        let mut set = |lists: Lists<'_>| {
+            for (name, value) in [(TRACESTATE, lists.tracestate), (BAGGAGE, lists.baggage)] {
+                if !value.is_empty() && self.has(name) {
+                    injector.set(name, value.to_owned());
                 }
             }
-            Err(problem) => tracing::warn!(code = problem.code, "{}; no context goes out", problem.message),
+        };
+        if self.outgoing.find(question, &mut set).is_some() {
+            return;
+        }
+        // The numbers do not matter to the lists, as long as they are valid.
+        match self.policy.inject(1, 1, 0, &tracestate, &baggage) {
+            Ok(headers) => {
+                let answer = Lists {
+                    tracestate: &headers.tracestate,
+                    baggage: &headers.baggage,
+                    ..Lists::default()
+                };
+                self.outgoing.keep(question, answer);
+                set(answer);
+            }
+            Err(problem) => warning::once(problem.code, &problem.message, "no baggage goes out"),
         }
     }
 
     fn extract_with_context(&self, context: &Context, extractor: &dyn Extractor) -> Context {
-        // Several lines of one header are one list (RFC 9110 section 5.3).
-        let joined = |name| {
-            extractor
-                .get_all(name)
-                .map(|values| values.join(","))
-                .unwrap_or_default()
+        let joined = |name| match extractor.get_all(name) {
+            Some(values) if self.has(name) => joined(values),
+            _ => Cow::Borrowed(""),
         };
         let (traceparent, tracestate, baggage) = (joined(TRACEPARENT), joined(TRACESTATE), joined(BAGGAGE));
         if traceparent.is_empty() && baggage.is_empty() {
             return context.clone();
         }
-        let extraction = match self.policy.extract(&traceparent, &tracestate, &baggage) {
+        let mut extraction = match self.received(&traceparent, &tracestate, &baggage) {
             Ok(extraction) => extraction,
             Err(problem) => {
-                tracing::warn!(code = problem.code, "{}; a new trace starts", problem.message);
+                warning::once(problem.code, &problem.message, "a new trace starts");
                 return context.clone();
             }
         };
         for problem in &extraction.problems {
-            tracing::warn!(code = problem.code, path = problem.path, "{}", problem.message);
+            warning::once(&problem.code, &problem.message, "headers came in with this");
         }
         let mut context = context.clone();
         if !extraction.baggage.is_empty() {
-            context = context.with_baggage(members(&extraction.baggage));
+            context = baggage::with_text(&context, std::mem::take(&mut extraction.baggage));
         }
-        match span_context(&extraction) {
-            Some(parent) => context.with_remote_span_context(parent),
-            None => context,
+        if extraction.span == 0 {
+            return context;
         }
+        let (state, others) = held(&extraction.tracestate);
+        if !others.is_empty() {
+            context = context.with_value(Unheld {
+                trace: trace_id(&extraction),
+                held: state.clone(),
+                whole: extraction.tracestate.clone(),
+                others,
+            });
+        }
+        let parent = SpanContext::new(
+            trace_id(&extraction),
+            SpanId::from(extraction.span),
+            TraceFlags::new(extraction.flags) | CONTINUED,
+            true,
+            state,
+        );
+        context.with_remote_span_context(parent)
     }
 
     fn fields(&self) -> FieldIter<'_> {
@@ -109,55 +255,64 @@ impl TextMapPropagator for FloePropagator {
     }
 }
 
-fn span_context(extraction: &Extraction) -> Option<SpanContext> {
-    let trace = u128::from(extraction.high) << 64 | u128::from(extraction.low);
-    (extraction.span != 0).then(|| {
-        SpanContext::new(
-            TraceId::from(trace),
-            SpanId::from(extraction.span),
-            TraceFlags::new(extraction.flags),
-            true,
-            TraceState::from_str(&extraction.tracestate).unwrap_or_default(),
-        )
+/// Several lines of one header are one list (RFC 9110 section 5.3).
+fn joined(values: Vec<&str>) -> Cow<'_, str> {
+    match values.as_slice() {
+        [value] => Cow::Borrowed(value),
+        values => Cow::Owned(values.join(",")),
+    }
+}
+
+/// The question of a `baggage` header.
+fn of_baggage(baggage: &str) -> Lists<'_> {
+    Lists {
+        baggage,
+        ..Lists::default()
+    }
+}
+
+/// The question of a `tracestate` header that came with a parent; `None` where T is not to be seen at a glance.
+fn of_state(tracestate: &str, parent: TraceParent) -> Option<Lists<'_>> {
+    const KEPT: u8 = 0b1000_0000;
+    let threshold = if tracestate.contains("th:") {
+        let mut members = tracestate.split(',');
+        let fields = members.find_map(|member| member.strip_prefix("ot="))?;
+        let digits = fields.split(';').find_map(|field| field.strip_prefix("th:"))?;
+        let missing = 14_u32.checked_sub(u32::try_from(digits.len()).ok()?)?;
+        u64::from_str_radix(digits, 16).ok()? << (4 * missing)
+    } else {
+        0
+    };
+    let kept = if parent.randomness() >= threshold { KEPT } else { 0 };
+    Some(Lists {
+        tracestate,
+        variant: parent.flags | kept,
+        ..Lists::default()
     })
 }
 
-/// The SDK's baggage of a canonical list.
-fn members(canonical: &str) -> Baggage {
-    let mut baggage = Baggage::new();
-    for member in canonical.split(',') {
-        let (member, properties) = member.split_once(';').unwrap_or((member, ""));
-        if let Some((key, value)) = member.split_once('=') {
-            let value = percent_decode_str(value).decode_utf8_lossy().into_owned();
-            baggage.insert_with_metadata(
-                Key::from(key.to_owned()),
-                StringValue::from(value),
-                BaggageMetadata::from(properties.to_owned()),
-            );
-        }
-    }
-    baggage
+fn trace_id(extraction: &Extraction) -> TraceId {
+    TraceId::from(u128::from(extraction.high) << 64 | u128::from(extraction.low))
 }
 
-/// The list of the SDK's baggage.
-pub(crate) fn header(baggage: &Baggage) -> String {
-    let members: Vec<String> = baggage
-        .iter()
-        .map(|(key, (value, metadata))| {
-            let value = utf8_percent_encode(value.as_str(), ENCODED);
-            match metadata.as_str() {
-                "" => format!("{key}={value}"),
-                properties => format!("{key}={value};{properties}"),
-            }
-        })
-        .collect();
-    members.join(",")
+/// What the SDK can hold of a valid `tracestate`, and the rest.
+fn held(text: &str) -> (TraceState, String) {
+    if let Ok(state) = text.parse() {
+        return (state, String::new());
+    }
+    let (held, others): (Vec<&str>, Vec<&str>) = text
+        .split(',')
+        .partition(|member| member.parse::<TraceState>().is_ok());
+    (held.join(",").parse().unwrap_or_default(), others.join(","))
 }
 
 /// The context whose baggage has the policy's members as well.
 pub(crate) fn with_child_baggage(policy: &Policy, context: &Context) -> Context {
-    match policy.child_baggage(&header(context.baggage())) {
-        Ok(canonical) if !canonical.is_empty() => context.with_baggage(members(&canonical)),
+    let before = baggage::text(context);
+    match policy.child_baggage(&before) {
+        Ok(canonical) if !canonical.is_empty() && canonical != before => {
+            baggage::with_text(context, canonical)
+        }
         _ => context.clone(),
     }
 }

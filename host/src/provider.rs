@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use floe_telemetry_otlp::{Collector, Exporters, Transport};
 use opentelemetry::metrics::{Counter as SdkCounter, Histogram, MeterProvider};
+use opentelemetry::propagation::{Injector, TextMapPropagator};
 use opentelemetry::trace::TracerProvider;
 use opentelemetry::{Context, KeyValue, global};
 use opentelemetry_sdk::Resource;
@@ -16,18 +17,22 @@ use opentelemetry_sdk::logs::{
     BatchConfigBuilder as LogBatchConfigBuilder, BatchLogProcessor, SdkLoggerProvider,
 };
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
-use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracer, SdkTracerProvider};
+use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider};
 
 use crate::attribute;
+use crate::baggage::AllowList;
 use crate::bindings::exports::floe::telemetry::configuration::{InstrumentKind, Plan, Protocol};
+use crate::carrier::{EnvList, Environment, RunTags};
+use crate::clock::{Clock, SystemClock};
 use crate::component::Component;
-use crate::environment::Environment;
 use crate::error::{Error, Problem, Undelivered, render};
-use crate::export::{Counted, Counter, Counts, Redacted};
+use crate::export::{Counted, Counter, Counts, Described, Redacted};
 use crate::manifest;
 use crate::policy::Policy;
+use crate::processor::{FloeLogProcessor, FloeSpanProcessor};
 use crate::propagator::FloePropagator;
 use crate::sampler::FloeSampler;
+use crate::scope::{ScopedTracer, ScopedTracerProvider};
 
 /// Name of the scope of floe's own operations.
 const SCOPE: &str = "floe-telemetry";
@@ -37,7 +42,7 @@ const SCOPE: &str = "floe-telemetry";
 pub struct TelemetryProvider {
     policy: Policy,
     propagator: FloePropagator,
-    tracer: Option<SdkTracer>,
+    tracer: Option<ScopedTracer>,
     context: Context,
     sdk: Option<Sdk>,
 }
@@ -112,13 +117,14 @@ impl TelemetryProvider {
     /// Makes these the telemetry of the process.
     fn with(policy: Policy, sdk: Option<Sdk>) -> Self {
         let tracer = sdk.as_ref().map(|sdk| {
-            global::set_tracer_provider(sdk.tracer_provider.clone());
+            let provider = ScopedTracerProvider::new(sdk.tracer_provider.clone(), sdk.plan.sampler.scoped);
+            global::set_tracer_provider(provider.clone());
             global::set_meter_provider(sdk.meter_provider.clone());
-            sdk.tracer_provider.tracer(SCOPE)
+            provider.tracer(SCOPE)
         });
-        global::set_text_map_propagator(FloePropagator::new(policy.clone()));
-        let propagator = FloePropagator::new(policy.clone());
-        let context = Environment::current().context(&propagator);
+        global::set_text_map_propagator(propagator(&policy));
+        let propagator = propagator(&policy);
+        let context = propagator.extract_with_context(&Context::new(), &Environment::current());
         Self {
             policy,
             propagator,
@@ -145,7 +151,22 @@ impl TelemetryProvider {
 
     /// The variables with which a child process continues `context`.
     pub fn environment(&self, context: &Context) -> Environment {
-        Environment::of(context, &self.propagator)
+        self.injected(context, Environment::default())
+    }
+
+    /// The tags with which a Dagster run continues `context`.
+    pub fn run_tags(&self, context: &Context) -> RunTags {
+        self.injected(context, RunTags::default())
+    }
+
+    /// The same as [`Self::environment`] for the `env` of a Kubernetes container.
+    pub fn env_list(&self, context: &Context) -> EnvList {
+        self.injected(context, EnvList::default())
+    }
+
+    fn injected<T: Injector>(&self, context: &Context, mut carrier: T) -> T {
+        self.propagator.inject_context(context, &mut carrier);
+        carrier
     }
 
     /// What became of the spans and of the log records so far.
@@ -157,7 +178,7 @@ impl TelemetryProvider {
     }
 
     /// The tracer of floe's operations, if telemetry is enabled.
-    pub(crate) fn tracer(&self) -> Option<&SdkTracer> {
+    pub(crate) fn tracer(&self) -> Option<&ScopedTracer> {
         self.tracer.as_ref()
     }
 
@@ -188,6 +209,23 @@ impl Drop for TelemetryProvider {
         if let Err(undelivered) = self.shutdown() {
             tracing::warn!("{undelivered}");
         }
+    }
+}
+
+/// The propagator that `OTEL_PROPAGATORS` asks for, by default all of floe's.
+fn propagator(policy: &Policy) -> FloePropagator {
+    match std::env::var("OTEL_PROPAGATORS") {
+        Ok(names) if !names.trim().is_empty() => {
+            let (propagator, unknown) = FloePropagator::named(policy.clone(), &names);
+            if !unknown.is_empty() {
+                say(&format!(
+                    "warning[FLOE-H005]: OTEL_PROPAGATORS names {}, which this process does not know\n  help: name floe, tracecontext, baggage or none",
+                    unknown.join(", ")
+                ));
+            }
+            propagator
+        }
+        _ => FloePropagator::new(policy.clone()),
     }
 }
 
@@ -225,17 +263,22 @@ impl Sdk {
             .with_max_export_batch_size(plan.batch.size as usize)
             .with_scheduled_delay(milliseconds(plan.batch.delay))
             .build();
-        let spans = Redacted {
-            counted: counted(spans, &span_counter),
-            policy: policy.clone(),
-        };
+        let spans = Described::new(
+            Redacted {
+                counted: counted(spans, &span_counter),
+                policy: policy.clone(),
+            },
+            &plan,
+        );
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let processor = BatchSpanProcessor::builder(spans)
             .with_batch_config(span_batch)
             .build();
+        let processor = FloeSpanProcessor::new(counted(processor, &span_counter), &plan, Arc::clone(&clock));
         let tracer_provider = SdkTracerProvider::builder()
-            .with_sampler(FloeSampler::new(policy.clone(), &plan))
+            .with_sampler(FloeSampler::with_clock(policy.clone(), &plan, clock))
             .with_resource(resource.clone())
-            .with_span_processor(counted(processor, &span_counter))
+            .with_span_processor(processor)
             .build();
 
         let log_batch = LogBatchConfigBuilder::default()
@@ -252,7 +295,10 @@ impl Sdk {
             .build();
         let logger_provider = SdkLoggerProvider::builder()
             .with_resource(resource.clone())
-            .with_log_processor(counted(processor, &log_counter))
+            .with_log_processor(FloeLogProcessor {
+                inner: counted(processor, &log_counter),
+                baggage: AllowList::new(&plan.baggage),
+            })
             .build();
 
         let reader = PeriodicReader::builder(counted(metrics, &metric_counter))

@@ -1,26 +1,32 @@
 //! Sampling: an intent of the policy, kept and applied to span after span.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
-use opentelemetry::trace::{Link, SpanKind as SdkSpanKind, TraceContextExt, TraceId, TraceState};
-use opentelemetry::{Context, KeyValue};
+use opentelemetry::Context;
+use opentelemetry::KeyValue;
+use opentelemetry::trace::{
+    Link, SpanContext, SpanKind as SdkSpanKind, TraceContextExt, TraceId, TraceState,
+};
 use opentelemetry_sdk::trace::{SamplingDecision, SamplingResult, ShouldSample};
-use quick_cache::Equivalent;
-use quick_cache::sync::Cache;
 
 use crate::attribute;
 use crate::bindings::exports::floe::telemetry::configuration::Plan;
 use crate::bindings::exports::floe::telemetry::sampling::{ParentMode, SamplingIntent};
 use crate::bindings::exports::floe::telemetry::types::SpanKind;
+use crate::clock::{Clock, SystemClock};
+use crate::failed::OperationStart;
+use crate::intents::{Further, Intent, Intents, Question};
+use crate::pace::Pacer;
 use crate::policy::Policy;
+use crate::scope;
+use crate::span_context::{RANDOM, has, is_continued};
+use crate::warning;
 
-/// Intents that are kept. A program with more span names than this asks the policy again.
-const MOST_INTENTS: usize = 4096;
 /// R is the low 56 bits of the trace id (W3C Trace Context Level 2, random-trace-id).
-const RANDOMNESS: u128 = (1 << 56) - 1;
+const RANDOMNESS: u64 = (1 << 56) - 1;
 
-/// A sampler that applies the policy's intents. No span calls the component, except the first of its name.
+/// A sampler that applies the policy's intents. No span calls the component, except the first of its name in a thread, and one whose
+/// parent is ignored while another sampler's `ot` stands in its `tracestate`.
 #[derive(Debug, Clone)]
 pub struct FloeSampler(Arc<Shared>);
 
@@ -28,71 +34,118 @@ pub struct FloeSampler(Arc<Shared>);
 struct Shared {
     policy: Policy,
     rules: Vec<Vec<KeyValue>>,
-    dependencies: Vec<String>,
-    intents: Cache<(Box<str>, u8), SamplingIntent>,
-}
-
-/// A span's name and kind, looked up without owning the name.
-#[derive(Hash)]
-struct Borrowed<'a>(&'a str, u8);
-
-impl Equivalent<(Box<str>, u8)> for Borrowed<'_> {
-    fn equivalent(&self, key: &(Box<str>, u8)) -> bool {
-        *self.0 == *key.0 && self.1 == key.1
-    }
+    /// Every span's, where intents depend on nothing.
+    only: Option<Intent>,
+    intents: Intents,
+    pacer: Option<Pacer>,
+    keep_failed: bool,
 }
 
 impl FloeSampler {
     /// A sampler for a configured policy.
     pub fn new(policy: Policy, plan: &Plan) -> Self {
-        Self(Arc::new(Shared {
+        Self::with_clock(policy, plan, Arc::new(SystemClock::default()))
+    }
+
+    /// The same with another clock for the limit of traces a second.
+    pub fn with_clock(policy: Policy, plan: &Plan, clock: Arc<dyn Clock>) -> Self {
+        let sampler = &plan.sampler;
+        let rules = sampler.rules.iter();
+        let mut shared = Shared {
+            rules: rules.map(|rule| attribute::to_static(&rule.attributes)).collect(),
+            only: None,
+            intents: Intents::new(sampler.dependencies.clone()),
+            pacer: (sampler.limit > 0.0).then(|| Pacer::new(policy.clone(), sampler.limit, clock)),
+            keep_failed: sampler.failed.spans > 0,
             policy,
-            rules: plan
-                .rules
-                .iter()
-                .map(|rule| attribute::to_static(&rule.attributes))
-                .collect(),
-            dependencies: plan.dependencies.clone(),
-            intents: Cache::new(MOST_INTENTS),
-        }))
+        };
+        if !sampler.named && !sampler.scoped && sampler.dependencies.is_empty() {
+            shared.only = Some(shared.ask(Question {
+                scope: "",
+                name: "",
+                kind: &SdkSpanKind::Internal,
+                attributes: &[],
+            }));
+        }
+        Self(Arc::new(shared))
     }
 }
 
 impl Shared {
-    fn intent(&self, name: &str, kind: SpanKind, attributes: &[KeyValue]) -> SamplingIntent {
-        let relevant: Vec<_> = attributes
-            .iter()
-            .filter(|pair| self.dependencies.iter().any(|key| key == pair.key.as_str()))
+    /// Asks the policy. One that fails costs its decisions, not the spans; it is not asked again for each of them.
+    fn ask(&self, question: Question<'_>) -> Intent {
+        let relevant = self.intents.relevant(question.attributes).flatten();
+        let relevant: Vec<_> = relevant
             .map(|pair| attribute::from_sdk(pair.key.as_str(), &pair.value))
             .collect();
-        // Where intents depend on attributes, these are part of what is looked up.
-        let key = match relevant.as_slice() {
-            [] => Cow::Borrowed(name),
-            relevant => Cow::Owned(relevant.iter().fold(name.to_owned(), |key, pair| {
-                format!("{key}\0{}\0{}", pair.key, pair.value)
-            })),
-        };
-        if let Some(intent) = self.intents.get(&Borrowed(&key, kind as u8)) {
-            return intent;
-        }
-        // A policy that fails costs its decisions, not the spans; it is not asked again for each of them.
-        let intent = self
+        let answer = self
             .policy
-            .intent("", name, kind, &relevant)
-            .unwrap_or_else(|problem| {
-                tracing::warn!(
-                    code = problem.code,
-                    "{}; spans of this name are kept",
-                    problem.message
-                );
-                SamplingIntent {
-                    threshold: 0,
-                    parent: ParentMode::Follow,
-                    rule: 0,
+            .intent(question.scope, question.name, kind(question.kind), &relevant);
+        let intent = answer.unwrap_or_else(|problem| {
+            warning::once(problem.code, &problem.message, "spans are kept");
+            SamplingIntent {
+                threshold: 0,
+                parent: ParentMode::Follow,
+                rule: 0,
+                tracestate: String::new(),
+            }
+        });
+        let follow = intent.parent == ParentMode::Follow;
+        let further = (intent.rule != 0 || !follow).then(|| {
+            let state: TraceState = intent.tracestate.parse().unwrap_or_default();
+            Arc::new(Further {
+                otel: state.get("ot").unwrap_or_default().to_owned(),
+                // What no rule decided is left unsaid inside this process.
+                state: if intent.rule == 0 { TraceState::NONE } else { state },
+                attributes: self.rules.get(intent.rule as usize).cloned().unwrap_or_default(),
+            })
+        });
+        Intent {
+            threshold: intent.threshold,
+            follow,
+            further,
+        }
+    }
+
+    /// Whether a span is kept, with its `tracestate`.
+    fn decide(&self, intent: &Intent, trace: TraceId, parent: Option<&SpanContext>) -> (bool, TraceState) {
+        let low = u128::from_be_bytes(trace.to_bytes()) as u64;
+        let randomness = low & RANDOMNESS;
+        match parent {
+            Some(parent) if intent.follow => (parent.is_sampled(), parent.trace_state().clone()),
+            Some(parent) if parent.trace_state() != &TraceState::NONE => {
+                self.beside(intent, low, parent.trace_state())
+            }
+            Some(_) => {
+                let keep = randomness >= intent.threshold;
+                (keep, if keep { intent.state() } else { TraceState::NONE })
+            }
+            None => {
+                let kept = match &self.pacer {
+                    Some(pacer) => pacer.start(randomness, intent.threshold),
+                    None => (randomness >= intent.threshold).then_some(None),
+                };
+                match kept {
+                    Some(state) => (true, state.unwrap_or_else(|| intent.state())),
+                    None => (false, TraceState::NONE),
                 }
-            });
-        self.intents.insert((key.into(), kind as u8), intent);
-        intent
+            }
+        }
+    }
+
+    /// Decides beside a parent that says something.
+    fn beside(&self, intent: &Intent, low: u64, state: &TraceState) -> (bool, TraceState) {
+        let otel = intent.further.as_ref().map(|further| further.otel.as_str());
+        if state.get("ot") == otel && low & RANDOMNESS >= intent.threshold {
+            return (true, state.clone());
+        }
+        match self.policy.decide(low, &state.header(), intent.threshold) {
+            Ok(decision) => (decision.keep, decision.tracestate.parse().unwrap_or_default()),
+            Err(problem) => {
+                warning::once(problem.code, &problem.message, "spans are kept");
+                (true, state.delete("ot").unwrap_or_default())
+            }
+        }
     }
 }
 
@@ -106,7 +159,6 @@ impl ShouldSample for FloeSampler {
         attributes: &[KeyValue],
         _links: &[Link],
     ) -> SamplingResult {
-        let intent = self.0.intent(name, kind(span_kind), attributes);
         let span = parent_context
             .filter(|context| context.has_active_span())
             .map(|context| context.span());
@@ -114,21 +166,40 @@ impl ShouldSample for FloeSampler {
             .as_ref()
             .map(|span| span.span_context())
             .filter(|parent| parent.is_valid());
-        let keep = match (intent.parent, parent) {
-            (ParentMode::Follow, Some(parent)) => parent.is_sampled(),
-            _ => u128::from_be_bytes(trace_id.to_bytes()) & RANDOMNESS >= u128::from(intent.threshold),
+        let asked;
+        let intent = match &self.0.only {
+            Some(only) => only,
+            None => {
+                let question = Question {
+                    scope: scope::current(),
+                    name,
+                    kind: span_kind,
+                    attributes,
+                };
+                asked = self.0.intents.get(question, || self.0.ask(question));
+                &asked
+            }
         };
+        let (keep, trace_state) = self.0.decide(intent, trace_id, parent);
+        let is_operation = || {
+            self.0.keep_failed
+                && parent_context.is_some_and(|context| context.get::<OperationStart>().is_some())
+        };
+        // Dropping a span, the SDK forgets that its trace's flags say "not random".
+        let not_random = |parent: &SpanContext| is_continued(parent) && !has(parent.trace_flags(), RANDOM);
         SamplingResult {
             decision: if keep {
                 SamplingDecision::RecordAndSample
+            } else if is_operation() || parent.is_some_and(not_random) {
+                SamplingDecision::RecordOnly
             } else {
                 SamplingDecision::Drop
             },
-            attributes: match self.0.rules.get(intent.rule as usize) {
-                Some(rule) if keep => rule.clone(),
+            attributes: match &intent.further {
+                Some(further) if keep => further.attributes.clone(),
                 _ => Vec::new(),
             },
-            trace_state: parent.map_or_else(TraceState::default, |parent| parent.trace_state().clone()),
+            trace_state,
         }
     }
 }

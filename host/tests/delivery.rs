@@ -19,7 +19,11 @@ struct Unreachable;
 #[test]
 fn spans_logs_and_metrics_arrive() {
     let receiver = receiver::Running::start();
-    let telemetry = provider::provider(&receiver.endpoint("http/protobuf"), "http/protobuf");
+    let telemetry = provider::provider(
+        "enabled: true",
+        &receiver.endpoint("http/protobuf"),
+        "http/protobuf",
+    );
     tracing_subscriber::registry().with(telemetry.layer()).init();
 
     let failed = telemetry

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use floe_telemetry::OperationKind;
 
 fn undelivered(endpoint: &str, protocol: &str) -> Duration {
-    let telemetry = provider::provider(endpoint, protocol);
+    let telemetry = provider::provider("enabled: true", endpoint, protocol);
     let rows = telemetry
         .operation(OperationKind::Custom, "work")
         .run(|_| "42".parse::<u32>());

@@ -15,7 +15,7 @@ fn nothing_deadlocks() {
         .build()
         .unwrap();
     caller.block_on(async {
-        let telemetry = provider::provider(&receiver.endpoint("grpc"), "grpc");
+        let telemetry = provider::provider("enabled: true", &receiver.endpoint("grpc"), "grpc");
         telemetry
             .operation(OperationKind::Custom, "work")
             .begin()

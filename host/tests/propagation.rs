@@ -40,7 +40,7 @@ fn context_crosses_processes() {
     drop(operation);
 
     // With it: floe's baggage goes along, and a child's environment continues the operation.
-    let telemetry = provider::provider("http://127.0.0.1:9", "grpc");
+    let telemetry = provider::provider("enabled: true", "http://127.0.0.1:9", "grpc");
     let operation = telemetry
         .operation(OperationKind::Custom, "work")
         .parent(&context)

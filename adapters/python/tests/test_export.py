@@ -4,7 +4,11 @@ import logging
 from typing import Any
 
 import pytest
-from opentelemetry.trace import Status, StatusCode
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import Link, SpanContext, Status, StatusCode
+from opentelemetry.util.types import AnyValue
 
 from collector import Collector
 from conftest import Manifest, Provider
@@ -13,6 +17,7 @@ from floe_telemetry.contract import Exporter, Protocol
 from floe_telemetry.engine import ComponentError
 from floe_telemetry.policy import Policy
 from floe_telemetry.provider import TelemetryProvider
+from floe_telemetry.redaction import Redactor, redacted
 
 SECRET = "password=hunter2"
 
@@ -57,25 +62,163 @@ def test_logs_are_redacted(provider: Provider, collector: Collector) -> None:
     assert b"hunter2" not in b"".join(collector.raw)
 
 
-def test_one_call_a_batch(provider: Provider, collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[int] = []
-    redact = Policy._redact
+class Asked:
+    """The texts of each call of the policy."""
 
-    def counted(policy: Policy, texts: list[str], size: int) -> list[str]:
-        calls.append(len(texts))
-        return redact(policy, texts, size)
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.calls: list[list[str]] = []
+        redact = Policy._redact
 
-    monkeypatch.setattr(Policy, "_redact", counted)
+        def counted(policy: Policy, texts: list[str], size: int) -> list[str]:
+            self.calls.append(texts)
+            return redact(policy, texts, size)
+
+        monkeypatch.setattr(Policy, "_redact", counted)
+
+
+def test_the_policy_is_asked_for_new_texts_only(
+    provider: Provider, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Asked(monkeypatch)
     telemetry = provider(collector.endpoint)
     assert telemetry.sdk
     tracer = telemetry.sdk.tracer_provider.get_tracer("user")
-    for number in range(100):
-        with tracer.start_as_current_span(f"span {number}") as span:
-            span.set_status(Status(StatusCode.ERROR, SECRET))
-    assert telemetry.force_flush(5)
-    # One call; of each span the status, and the four attributes that every span carries.
-    assert calls == [100 * (1 + 4)]
+    for batch in range(3):
+        for number in range(100):
+            with tracer.start_as_current_span("span", attributes={"n": number, "b": f"{batch}"}) as span:
+                span.set_status(Status(StatusCode.ERROR, SECRET))
+        assert telemetry.force_flush(5)
+    plan = {"acme.sales", "sales", "1.2.0", "dev"}
+    assert list(map(set, asked.calls)) == [plan | {SECRET, "0"}, {"1"}, {"2"}]
     assert {span.description for span in collector.spans} == {"password=***"}
+    assert len(collector.spans) == 300
+
+
+def test_what_is_kept_of_texts_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Asked(monkeypatch)
+    redactor = Redactor(Policy.load())
+    for number in range(20_000):
+        assert redactor.secrets([[f"text {number}"]]) == {}
+        assert len(redactor._clean) + len(redactor._secrets) <= 4096
+    long = f"{SECRET} " + "x" * 300
+    before = len(asked.calls)
+    for _ in range(3):
+        assert redactor.secrets([[long, "text 19999"]]) == {long: long.replace(SECRET, "password=***")}
+    assert asked.calls[before:] == [[long]] * 3
+
+
+NESTED = {"list": [SECRET, 1, [SECRET, {"deep": SECRET}]], "number": 3, "none": None, "bytes": b"password=x"}
+CLEAN = {
+    "list": ["password=***", 1, ["password=***", {"deep": "password=***"}]],
+    "number": 3,
+    "none": None,
+    "bytes": b"password=x",
+}
+
+
+def test_no_text_is_too_deep() -> None:
+    redactor = Redactor(Policy.load())
+    secrets = redactor.secrets([[NESTED]])
+    assert secrets == {SECRET: "password=***"}
+    assert redacted(NESTED, secrets) == CLEAN
+    unchanged = {"a": ["b", {"c": ("d",)}]}
+    assert redacted(unchanged, secrets) is unchanged
+    deep: Any = SECRET
+    for _ in range(5000):
+        deep = [deep]
+    for values in ([deep], [deep, SECRET]):
+        assert SECRET not in repr(redacted(deep, redactor.secrets([values])))
+
+
+def test_every_place_of_a_span(provider: Provider, collector: Collector) -> None:
+    telemetry = provider(collector.endpoint)
+    assert telemetry.sdk
+    tracer = telemetry.sdk.tracer_provider.get_tracer("user")
+    attributes: dict[str, AnyValue] = {"text": SECRET, "texts": ["fine", SECRET], "numbers": [1, 2]}
+    link = Link(SpanContext(1, 2, True), attributes)
+    with tracer.start_as_current_span("span", attributes=attributes, links=[link]) as span:
+        span.add_event("event", attributes)
+    assert isinstance(span, ReadableSpan)
+    assert telemetry.force_flush(5)
+    found = collector.span("span")
+    assert (found.attributes["text"], found.attributes["texts"]) == ("password=***", ["fine", "password=***"])
+    assert found.attributes["numbers"] == [1, 2]
+    assert found.events[0][1]["texts"] == ["fine", "password=***"]
+    assert b"hunter2" not in b"".join(collector.raw)
+    # What the application holds is as it was.
+    assert span.attributes == {"text": SECRET, "texts": ("fine", SECRET), "numbers": (1, 2)}
+    assert span.links[0].attributes == span.attributes
+
+
+def test_every_place_of_a_log_record(provider: Provider, collector: Collector) -> None:
+    telemetry = provider(collector.endpoint)
+    assert telemetry.sdk
+    logger = telemetry.sdk.logger_provider.get_logger("user")
+    body: AnyValue = {"texts": ["fine", SECRET], "nested": {"text": SECRET}}
+    logger.emit(body=body, attributes={"nested": {"texts": [SECRET]}, "text": SECRET})
+    logger.emit(body=["fine", [SECRET]])
+    assert telemetry.force_flush(5)
+    raw = b"".join(collector.raw)
+    assert b"hunter2" not in raw
+    assert raw.count(b"password=***") == 5
+    assert body == {"texts": ["fine", SECRET], "nested": {"text": SECRET}}
+
+
+def test_the_plans_attributes(provider: Provider, collector: Collector) -> None:
+    telemetry = provider(collector.endpoint)
+    assert telemetry.sdk
+    tracer = telemetry.sdk.tracer_provider.get_tracer("user")
+    with tracer.start_as_current_span("span", attributes={"floe.namespace": "mine"}) as span:
+        assert isinstance(span, ReadableSpan)
+        assert dict(span.attributes or {}) == {"floe.namespace": "mine"}
+    assert telemetry.force_flush(5)
+    assert collector.span("span").attributes == {
+        "floe.namespace": "mine",
+        "floe.product.name": "sales",
+        "floe.product.version": "1.2.0",
+        "floe.mode": "dev",
+    }
+
+
+def test_other_processors_see_spans_as_they_are(provider: Provider, collector: Collector) -> None:
+    telemetry = provider(collector.endpoint)
+    assert telemetry.sdk
+    seen = InMemorySpanExporter()
+    telemetry.sdk.tracer_provider.add_span_processor(SimpleSpanProcessor(seen))
+    with telemetry.sdk.tracer_provider.get_tracer("user").start_as_current_span("span") as span:
+        span.set_attribute("text", SECRET)
+    assert telemetry.force_flush(5)
+    assert collector.span("span").attributes["text"] == "password=***"
+    [other] = seen.get_finished_spans()
+    assert dict(other.attributes or {}) == {"text": SECRET}
+
+
+def test_what_the_sdk_dropped_stays_counted(provider: Provider, collector: Collector) -> None:
+    telemetry = provider(collector.endpoint)
+    assert telemetry.sdk
+    received: list[ReadableSpan] = []
+    outlet = telemetry.sdk._outlets["traces"]
+    outlet._exporter = Receiving(received)
+    with telemetry.sdk.tracer_provider.get_tracer("user").start_as_current_span("span") as span:
+        for number in range(130):
+            span.set_attribute(f"a{number}", SECRET)
+            span.add_event("event", {"text": SECRET})
+    assert telemetry.force_flush(5)
+    [exported] = received
+    assert exported.dropped_attributes == 2
+    assert exported.dropped_events == 2
+    assert len(exported.attributes or {}) == 128 + 4
+
+
+class Receiving:
+    def __init__(self, received: list[ReadableSpan]) -> None:
+        self._received = received
+
+    def export(self, batch: Any) -> SpanExportResult:
+        self._received += batch
+        return SpanExportResult.SUCCESS
+
+    def shutdown(self) -> None: ...
 
 
 def test_a_large_batch_is_redacted_in_parts() -> None:

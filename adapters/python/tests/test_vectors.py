@@ -1,15 +1,22 @@
-"""The cases of tests/vectors at the top of the repository, which every host of the policy runs."""
+"""The cases of tests/vectors at the top of the repository, which every host of the policy runs.
+
+Here each of them runs through both ways of calling a component.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.context import Context
 
+from floe_telemetry import carriers
+from floe_telemetry.calls import PreparedCalls, StockCalls
 from floe_telemetry.policy import Policy
+from floe_telemetry.propagator import FIELDS, FloePropagator
 
 VECTORS = Path(__file__).resolve().parents[3] / "tests" / "vectors"
 
@@ -22,9 +29,35 @@ def cases() -> Iterator[Any]:
             yield pytest.param(vectors["function"], vectors.get("manifest"), case, id=name)
 
 
-@pytest.fixture(scope="module")
-def policy() -> Policy:
-    return Policy.load()
+@pytest.fixture(scope="module", params=[PreparedCalls, StockCalls])
+def policy(request: pytest.FixtureRequest) -> Policy:
+    return Policy.load(calls=request.param)
+
+
+CARRIERS: dict[str, tuple[tuple[Any, Any], Callable[[], Any]]] = {
+    "http": (carriers.HEADERS, dict),
+    "grpc": (carriers.METADATA, list),
+    "environment": (carriers.ENVIRON, dict),
+    "run-tags": (carriers.RUN_TAGS, dict),
+    "env-list": (carriers.ENV_LIST, list),
+}
+
+
+def carried(policy: Policy, function: str, name: str, content: Any) -> Any:
+    """What a carrier holds of a context, or what context it gives."""
+    propagator = FloePropagator(policy)
+    (getter, setter), empty = CARRIERS[name]
+    if function == "carriers.inject":
+        carrier = empty()
+        propagator.inject(carrier, propagator.extract(content, Context()), setter)
+        return dict(carrier) if name == "grpc" else carrier
+    if name == "env-list":
+        received: Any = [{"name": key, "value": value} for key, value in content]
+    else:
+        received = dict(content) if name in ("environment", "run-tags") else [tuple(pair) for pair in content]
+    headers: dict[str, str] = {}
+    propagator.inject(headers, propagator.extract(received, Context(), getter))
+    return {field: headers.get(field, "") for field in FIELDS}
 
 
 def matches(expected: Any, found: Any) -> bool:
@@ -41,7 +74,10 @@ def matches(expected: Any, found: Any) -> bool:
 def test_vector(function: str, manifest: str | None, case: dict[str, Any], policy: Policy) -> None:
     if manifest is not None:
         policy, _ = policy.configure(manifest, [])
-    found = policy.call_json(function, case["arguments"])
+    if function.startswith("carriers."):
+        found = carried(policy, function, *case["arguments"])
+    else:
+        found = policy.call_json(function, case["arguments"])
     assert matches(case["result"], found), f"expected {case['result']}, found {found}"
 
 

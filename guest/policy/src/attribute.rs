@@ -12,6 +12,8 @@ pub const PRODUCT_NAME: &str = "floe.product.name";
 pub const PRODUCT_VERSION: &str = "floe.product.version";
 /// `dev`, `staging` or `prod`.
 pub const MODE: &str = "floe.mode";
+/// Why a span that sampling did not keep is there all the same.
+pub const SAMPLING_KEPT: &str = "floe.sampling.kept";
 /// What came of an operation.
 pub const OUTCOME: &str = "floe.outcome";
 /// What the tool said of a warning, redacted.

@@ -6,13 +6,13 @@ use crate::bindings::exports::floe::telemetry::configuration::{Plan, Variable};
 use crate::bindings::exports::floe::telemetry::describe::Info;
 use crate::bindings::exports::floe::telemetry::operations::{Beginning, Ending, OperationKind};
 use crate::bindings::exports::floe::telemetry::propagation::{Extraction, Headers};
-use crate::bindings::exports::floe::telemetry::sampling::SamplingIntent;
+use crate::bindings::exports::floe::telemetry::sampling::{Decision, Pacing, SamplingIntent};
 use crate::bindings::exports::floe::telemetry::types::{Diagnostic, Exception, KeyValue, SpanKind};
 use crate::bindings::exports::floe::telemetry::{
     configuration, describe, errors, operations, propagation, sampling,
 };
 use crate::trace_context::TraceParent;
-use crate::{Policy, configuration as settings, error, operation, redaction};
+use crate::{Policy, configuration as settings, error, operation, redaction, sampling as decisions};
 
 /// Version of `wit/` that this component is built against; a test compares the two.
 pub const CONTRACT: &str = "0.1.0";
@@ -67,8 +67,16 @@ impl propagation::Guest for Component {
 }
 
 impl sampling::Guest for Component {
-    fn intent(_scope: String, _name: String, _kind: SpanKind, _attributes: Vec<KeyValue>) -> SamplingIntent {
-        POLICY.with_borrow(Policy::intent)
+    fn intent(scope: String, name: String, kind: SpanKind, attributes: Vec<KeyValue>) -> SamplingIntent {
+        POLICY.with_borrow(|policy| policy.intent(&scope, &name, kind, &attributes))
+    }
+
+    fn decide(low: u64, tracestate: String, threshold: u64) -> Decision {
+        decisions::decide(low, &tracestate, threshold)
+    }
+
+    fn pace(limit: f64, rate: f64, offered: u64, seconds: f64) -> Pacing {
+        decisions::pace(limit, rate, offered, seconds)
     }
 }
 

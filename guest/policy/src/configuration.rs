@@ -4,15 +4,17 @@ use std::ops::RangeInclusive;
 
 use crate::attribute::{self, attribute};
 use crate::bindings::exports::floe::telemetry::configuration::{
-    Batch, Exporter, Instrument, InstrumentKind, Logging, Plan, Protocol, Rule, Variable,
+    Batch, Exporter, Instrument, InstrumentKind, Logging, Plan, Protocol, Variable,
 };
+use crate::bindings::exports::floe::telemetry::sampling::ParentMode;
 use crate::bindings::exports::floe::telemetry::types::KeyValue;
 use crate::diagnostic::{self, Place, shown};
 use crate::fields::Findings;
 use crate::manifest::{self, ITEMS, MILLISECONDS, Manifest, Mode};
+use crate::sampling::{Ratios, Sampling, Share};
 
 /// The variables that are taken.
-pub const VARIABLES: [&str; 9] = [
+pub const VARIABLES: [&str; 11] = [
     "FLOE_MODE",
     "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
     "OTEL_BSP_MAX_QUEUE_SIZE",
@@ -22,6 +24,8 @@ pub const VARIABLES: [&str; 9] = [
     "OTEL_METRIC_EXPORT_INTERVAL",
     "OTEL_SDK_DISABLED",
     "OTEL_SERVICE_NAME",
+    "OTEL_TRACES_SAMPLER",
+    "OTEL_TRACES_SAMPLER_ARG",
 ];
 
 /// Reads the manifest, applies the variables and checks the whole.
@@ -39,6 +43,8 @@ pub fn configure(text: &str, variables: &[Variable]) -> Result<(Manifest, Findin
         );
     }
     manifest.batch = manifest.batch.min(manifest.queue);
+    sampler_variable(&mut manifest.sampling, variables, &mut findings);
+    manifest.sampling.mode = manifest.mode;
     if findings.iter().any(manifest::is_error) {
         Err(findings)
     } else {
@@ -93,14 +99,72 @@ fn apply(manifest: &mut Manifest, name: &str, value: &str, findings: &mut Findin
     }
 }
 
-/// The four attributes that every span carries.
-pub fn span_attributes(manifest: &Manifest) -> Vec<KeyValue> {
-    vec![
-        attribute(attribute::NAMESPACE, &manifest.identity.namespace),
-        attribute(attribute::PRODUCT_NAME, &manifest.identity.product_name),
-        attribute(attribute::PRODUCT_VERSION, &manifest.identity.product_version),
-        attribute(attribute::MODE, manifest.mode.word()),
+/// `OTEL_TRACES_SAMPLER` takes the place of the manifest's ratios, rules and limit: it names the one sampler of the process. Its
+/// probabilities are consistent ones, which `TraceIdRatioBased` as it was first built is not with anybody else's.
+fn sampler_variable(sampling: &mut Sampling, variables: &[Variable], findings: &mut Findings) {
+    const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
+    const ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";
+    let value = |name: &str| {
+        let found = variables.iter().find(|variable| variable.name == name);
+        found
+            .map(|variable| variable.value.trim())
+            .filter(|value| !value.is_empty())
+    };
+    let Some(text) = value(SAMPLER) else { return };
+    let word = text.to_ascii_lowercase();
+    let (sampler, parent) = match word.strip_prefix("parentbased_") {
+        Some(sampler) => (sampler, ParentMode::Follow),
+        None => (word.as_str(), ParentMode::Ignore),
+    };
+    let ratio = match sampler {
+        "always_on" => 1.0,
+        "always_off" => 0.0,
+        "traceidratio" => {
+            let argument = value(ARGUMENT).unwrap_or("1");
+            let ratio = argument.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio));
+            ratio.unwrap_or_else(|| {
+                findings.push(Place::named(ARGUMENT).warning(
+                    diagnostic::WRONG_VARIABLE,
+                    format!(
+                        "{} is not a number from 0 to 1; every trace is kept",
+                        shown(argument)
+                    ),
+                    format!("set {ARGUMENT} to a probability, or unset it"),
+                ));
+                1.0
+            })
+        }
+        _ => {
+            findings.push(Place::named(SAMPLER).warning(
+                diagnostic::WRONG_VARIABLE,
+                format!("{} is no sampler that is known; the variable is ignored", shown(text)),
+                "set it to always_on, always_off, traceidratio, or one of these after parentbased_, or unset it",
+            ));
+            return;
+        }
+    };
+    sampling.share = Share {
+        ratios: Ratios::all(ratio),
+        parent,
+    };
+    sampling.rules.clear();
+    sampling.limit = 0.0;
+}
+
+/// Whose telemetry it is: on every span, and in baggage.
+pub fn identity(manifest: &Manifest) -> [(&'static str, &str); 4] {
+    [
+        (attribute::NAMESPACE, &manifest.identity.namespace),
+        (attribute::PRODUCT_NAME, &manifest.identity.product_name),
+        (attribute::PRODUCT_VERSION, &manifest.identity.product_version),
+        (attribute::MODE, manifest.mode.word()),
     ]
+}
+
+fn span_attributes(manifest: &Manifest) -> Vec<KeyValue> {
+    identity(manifest)
+        .map(|(key, value)| attribute(key, value))
+        .to_vec()
 }
 
 /// The plan of a manifest.
@@ -120,14 +184,17 @@ pub fn plan(manifest: &Manifest, warnings: Findings) -> Plan {
         } else {
             Vec::new()
         },
-        rules: vec![Rule {
-            attributes: if manifest.enabled {
-                span_attributes(manifest)
-            } else {
-                Vec::new()
-            },
-        }],
-        dependencies: Vec::new(),
+        attributes: if manifest.enabled {
+            span_attributes(manifest)
+        } else {
+            Vec::new()
+        },
+        sampler: if manifest.enabled {
+            manifest.sampling.plan()
+        } else {
+            Sampling::default().plan()
+        },
+        baggage: manifest.baggage.clone(),
         exporter: Exporter {
             endpoint,
             protocol: manifest.protocol,

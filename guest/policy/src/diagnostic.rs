@@ -26,6 +26,10 @@ pub const TRACEPARENT: &str = "FLOE-P001";
 pub const TRACESTATE: &str = "FLOE-P002";
 /// A member of a `baggage` header that is not one.
 pub const BAGGAGE: &str = "FLOE-P003";
+/// A member `ot` of a `tracestate` that is not one.
+pub const OTEL_TRACE_STATE: &str = "FLOE-P005";
+/// A header that is too long to be read whole.
+pub const HEADER_LIMIT: &str = "FLOE-P006";
 /// Baggage beyond the limits.
 pub const BAGGAGE_LIMIT: &str = "FLOE-P004";
 

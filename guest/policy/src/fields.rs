@@ -106,6 +106,27 @@ impl<'a> Field<'a> {
         Some(section)
     }
 
+    /// The elements of a list of at most so many.
+    pub fn list(&self, most: usize, findings: &mut Findings) -> Vec<Field<'a>> {
+        let Value::List(nodes) = &self.node.value else {
+            self.wrong_type("a list", findings);
+            return Vec::new();
+        };
+        if nodes.len() > most {
+            findings.push(self.place().error(
+                diagnostic::WRONG_VALUE,
+                format!("{} elements are too many", nodes.len()),
+                format!("write at most {most}"),
+            ));
+        }
+        let element = |(at, node)| Field {
+            path: format!("{}[{at}]", self.path),
+            node,
+            shown: self.shown,
+        };
+        nodes.iter().take(most).enumerate().map(element).collect()
+    }
+
     /// Text that is not blank, without the white space around it.
     pub fn text(&self, findings: &mut Findings) -> Option<&'a str> {
         match &self.node.value {
@@ -189,16 +210,36 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// A number, which the words describe.
+    fn number(&self, wanted: &str, findings: &mut Findings) -> Option<f64> {
+        match self.node.value {
+            Value::Integer(number) => Some(number as f64),
+            Value::Float(number) => Some(number),
+            _ => {
+                self.wrong_type(wanted, findings);
+                None
+            }
+        }
+    }
+
+    /// A number of events a second.
+    pub fn rate(&self, findings: &mut Findings) -> Option<f64> {
+        const RATES: RangeInclusive<f64> = 0.001..=1_000_000.0;
+        let number = self.number("a number", findings)?;
+        if RATES.contains(&number) {
+            return Some(number);
+        }
+        findings.push(self.place().error(
+            diagnostic::WRONG_VALUE,
+            format!("{number} is out of range"),
+            format!("write a number from {} to {}", RATES.start(), RATES.end()),
+        ));
+        None
+    }
+
     /// A probability.
     pub fn ratio(&self, findings: &mut Findings) -> Option<f64> {
-        let number = match self.node.value {
-            Value::Integer(number) => number as f64,
-            Value::Float(number) => number,
-            _ => {
-                self.wrong_type("a number from 0 to 1", findings);
-                return None;
-            }
-        };
+        let number = self.number("a number from 0 to 1", findings)?;
         if (0.0..=1.0).contains(&number) {
             return Some(number);
         }

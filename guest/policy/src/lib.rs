@@ -22,10 +22,14 @@ pub mod error;
 pub mod fields;
 pub mod manifest;
 pub mod operation;
+pub mod otel_trace_state;
+pub mod pattern;
 pub mod policy;
+pub mod probability;
 pub mod redaction;
 pub mod sampling;
 pub mod trace_context;
+pub mod tracestate;
 pub mod yaml;
 
 pub use policy::Policy;

@@ -1,11 +1,15 @@
 //! The manifest's telemetry settings: which keys there are, their types and their defaults.
 
 use crate::attribute::{self, attribute};
+use crate::baggage;
 use crate::bindings::exports::floe::telemetry::configuration::Protocol;
 use crate::bindings::exports::floe::telemetry::types::{Diagnostic, KeyValue, Severity};
 use crate::diagnostic::{self, Place, shown};
 use crate::fields::{Field, Findings, Section, suggestion};
-use crate::yaml::{self, Value};
+use crate::sampling::Sampling;
+use crate::yaml::{self, Key, Value};
+
+mod sampling;
 
 /// Where floe runs, and so what is sampled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,28 +61,6 @@ pub struct Identity {
     pub product_version: String,
 }
 
-/// Probability of keeping a new trace, by mode.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Ratios {
-    /// In dev.
-    pub dev: f64,
-    /// In staging.
-    pub staging: f64,
-    /// In prod.
-    pub prod: f64,
-}
-
-impl Ratios {
-    /// The ratio of a mode.
-    pub fn of(&self, mode: Mode) -> f64 {
-        match mode {
-            Mode::Dev => self.dev,
-            Mode::Staging => self.staging,
-            Mode::Prod => self.prod,
-        }
-    }
-}
-
 /// Every setting, with its default where the manifest has none.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Manifest {
@@ -99,7 +81,9 @@ pub struct Manifest {
     /// Longest time for an export, in milliseconds.
     pub export_timeout: u32,
     /// Sampling.
-    pub ratios: Ratios,
+    pub sampling: Sampling,
+    /// Baggage members that become attributes.
+    pub baggage: Vec<String>,
     /// Batch: most items that wait.
     pub queue: u32,
     /// Batch: most items in an export.
@@ -141,11 +125,8 @@ impl Default for Manifest {
             endpoint: None,
             protocol: Protocol::HttpProtobuf,
             export_timeout: 10_000,
-            ratios: Ratios {
-                dev: 1.0,
-                staging: 0.5,
-                prod: 0.1,
-            },
+            sampling: sampling::defaults(),
+            baggage: Vec::new(),
             queue: 2_048,
             batch: 512,
             delay: 5_000,
@@ -293,6 +274,7 @@ impl Manifest {
                 "otlp_endpoint",
                 "otlp_protocol",
                 "sampling",
+                "baggage",
                 "resource_attributes",
                 "batch_processor",
                 "metrics",
@@ -313,17 +295,15 @@ impl Manifest {
                 field.word(&PROTOCOLS, findings).and_then(protocol),
             );
         }
-        if let Some(sampling) = telemetry
-            .get("sampling")
-            .and_then(|field| field.section(&Mode::WORDS, findings))
+        if let Some(field) = telemetry.get("sampling") {
+            sampling::read(&mut self.sampling, &field, findings);
+        }
+        if let Some(baggage) = telemetry
+            .get("baggage")
+            .and_then(|field| field.section(&["attributes"], findings))
+            && let Some(keys) = baggage.get("attributes")
         {
-            for (name, ratio) in [
-                ("dev", &mut self.ratios.dev),
-                ("staging", &mut self.ratios.staging),
-                ("prod", &mut self.ratios.prod),
-            ] {
-                set(ratio, sampling.get(name).and_then(|field| field.ratio(findings)));
-            }
+            self.baggage = baggage_keys(&keys, findings);
         }
         if let Some(batch) = telemetry.get("batch_processor").and_then(|field| {
             field.section(
@@ -471,21 +451,49 @@ impl Manifest {
             } else if ours && let Some(section) = resource {
                 findings.push(section.unknown(key, &KNOWN));
             } else {
-                match field.value() {
-                    Value::Text(text) => self.attributes.push(attribute(&key.name, text)),
-                    Value::Boolean(truth) => self.attributes.push(attribute(&key.name, truth)),
-                    Value::Integer(number) => self.attributes.push(attribute(&key.name, number)),
-                    Value::Float(number) => self.attributes.push(attribute(&key.name, number)),
-                    Value::Null => {}
-                    Value::List(_) | Value::Mapping(_) => findings.push(field.place().error(
-                        diagnostic::WRONG_TYPE,
-                        format!("a resource attribute cannot be {}", field.value().kind()),
-                        "write text, a number or a boolean",
-                    )),
-                }
+                self.attributes.extend(scalar_attribute(key, &field, findings));
             }
         }
     }
+}
+
+/// A scalar as an attribute.
+fn scalar_attribute(key: &Key, field: &Field<'_>, findings: &mut Findings) -> Option<KeyValue> {
+    match field.value() {
+        Value::Text(text) => Some(attribute(&key.name, text)),
+        Value::Boolean(truth) => Some(attribute(&key.name, truth)),
+        Value::Integer(number) => Some(attribute(&key.name, number)),
+        Value::Float(number) => Some(attribute(&key.name, number)),
+        Value::Null => None,
+        Value::List(_) | Value::Mapping(_) => {
+            findings.push(field.place().error(
+                diagnostic::WRONG_TYPE,
+                format!("an attribute cannot be {}", field.value().kind()),
+                "write text, a number or a boolean",
+            ));
+            None
+        }
+    }
+}
+
+/// Most keys of the allow-list.
+const BAGGAGE_KEYS: usize = 64;
+
+fn baggage_keys(field: &Field<'_>, findings: &mut Findings) -> Vec<String> {
+    let mut keys = Vec::new();
+    for key in field.list(BAGGAGE_KEYS, findings) {
+        let Some(name) = key.name(findings) else { continue };
+        if baggage::is_token(name) && !name.trim_end_matches('*').contains('*') {
+            keys.push(name.to_owned());
+        } else {
+            findings.push(key.place().error(
+                diagnostic::WRONG_VALUE,
+                format!("{} is no key of baggage", shown(name)),
+                "write a key such as `tenant`, or `acme.*` for all that start so",
+            ));
+        }
+    }
+    keys
 }
 
 fn set<T>(target: &mut T, value: Option<T>) {

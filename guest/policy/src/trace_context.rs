@@ -1,12 +1,15 @@
-//! W3C Trace Context, Level 2: `traceparent` and `tracestate`.
+//! W3C Trace Context, Level 2, section 3.2: `traceparent`.
 
 use crate::bindings::exports::floe::telemetry::types::Diagnostic;
 use crate::diagnostic::{self, Place, shown};
+use crate::probability::hex;
+use crate::tracestate::trim;
 
 /// Sampled (bit 0) and random (bit 1) are known; the others are zero on output (section 3.2.2.5).
 const KNOWN_FLAGS: u8 = 0b11;
-/// Most members of a `tracestate` (section 3.3.1.1).
-const MOST_MEMBERS: usize = 32;
+const SAMPLED: u8 = 0b01;
+/// Characters of a header of version 00.
+const LENGTH: usize = 55;
 
 /// Where a trace stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +23,11 @@ pub struct TraceParent {
 }
 
 impl TraceParent {
+    /// Whether the trace is kept.
+    pub fn sampled(&self) -> bool {
+        self.flags & SAMPLED != 0
+    }
+
     /// Reads a header (section 3.2). Several headers joined are not one.
     pub fn parse(header: &str) -> Result<Self, Diagnostic> {
         let header = trim(header);
@@ -34,7 +42,7 @@ impl TraceParent {
 
     fn fields(header: &str) -> Option<Self> {
         let version = hex(header.get(0..2)?)?;
-        let rest = header.get(55..)?;
+        let rest = header.get(LENGTH..)?;
         let later = match version {
             0 => rest.is_empty(),
             0xff => false,
@@ -52,73 +60,30 @@ impl TraceParent {
 
     /// Writes a header of version 00.
     pub fn format(&self) -> String {
-        format!(
-            "00-{:032x}-{:016x}-{:02x}",
-            self.trace,
-            self.span,
-            self.flags & KNOWN_FLAGS
-        )
+        let mut text = String::with_capacity(LENGTH);
+        text.push_str("00-");
+        push_hex(&mut text, &self.trace.to_be_bytes());
+        text.push('-');
+        push_hex(&mut text, &self.span.to_be_bytes());
+        text.push('-');
+        push_hex(&mut text, &[self.flags & KNOWN_FLAGS]);
+        text
     }
 }
 
-/// Up to 16 lower-case hexadecimal digits, and nothing else.
-fn hex(digits: &str) -> Option<u64> {
-    let lower = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-    if digits.bytes().all(lower) {
-        u64::from_str_radix(digits, 16).ok()
-    } else {
-        None
-    }
-}
-
-/// Reads and writes a `tracestate` (section 3.3): no white space, no empty members, the first of duplicate keys. One
-/// broken member drops the whole list, never the trace.
-pub fn tracestate(header: &str) -> Result<String, Diagnostic> {
-    let refused = |found: &str, reason: &str| {
-        Place::named("tracestate").warning(
-            diagnostic::TRACESTATE,
-            format!("{}: {reason}; the tracestate is left out", shown(found)),
-            "send key=value members as W3C Trace Context section 3.3 says",
-        )
+/// Two lower-case digits a byte: several times as fast as `format!`, on the way of every request.
+fn push_hex(text: &mut String, bytes: &[u8]) {
+    let digit = |nibble: u8| {
+        char::from(if nibble < 10 {
+            b'0' + nibble
+        } else {
+            b'a' - 10 + nibble
+        })
     };
-    let mut members: Vec<(&str, &str)> = Vec::new();
-    for member in header.split(',').map(trim).filter(|member| !member.is_empty()) {
-        let (key, value) = member.split_once('=').unwrap_or((member, ""));
-        if !is_key(key) || !is_value(value) {
-            return Err(refused(member, "not a member"));
-        }
-        if members.len() == MOST_MEMBERS {
-            return Err(refused(member, "more than 32 members"));
-        }
-        if members.iter().all(|(known, _)| *known != key) {
-            members.push((key, value));
-        }
+    for byte in bytes {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 0xf));
     }
-    let members: Vec<String> = members
-        .iter()
-        .map(|(key, value)| format!("{key}={value}"))
-        .collect();
-    Ok(members.join(","))
-}
-
-/// Optional white space of HTTP is a space or a tab.
-fn trim(text: &str) -> &str {
-    text.trim_matches([' ', '\t'])
-}
-
-fn is_key(key: &str) -> bool {
-    let first = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    key.len() <= 256
-        && key.bytes().next().is_some_and(first)
-        && key.bytes().all(|byte| first(byte) || b"_-*/@".contains(&byte))
-}
-
-fn is_value(value: &str) -> bool {
-    (1..=256).contains(&value.len())
-        && value
-            .bytes()
-            .all(|byte| (b' '..=b'~').contains(&byte) && byte != b',' && byte != b'=')
-        && !value.ends_with(' ')
 }
 
 #[cfg(test)]
@@ -133,10 +98,9 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_answered(text in "\\PC*") {
-            let _ = TraceParent::parse(&text);
-            if let Ok(state) = tracestate(&text) {
-                proptest::prop_assert_eq!(tracestate(&state), Ok(state.clone()));
+        fn any_text_is_answered(text in "[0-9a-f]{2}-[0-9a-f]{30,34}-[0-9a-f]{16}-[0-9a-f]{2}\\PC{0,9}") {
+            if let Ok(parent) = TraceParent::parse(&text) {
+                proptest::prop_assert_eq!(TraceParent::parse(&parent.format()), Ok(parent));
             }
         }
     }

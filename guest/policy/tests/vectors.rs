@@ -44,6 +44,8 @@ fn call(function: &str, arguments: Value) -> Result<Value, Box<dyn Error>> {
         })?,
         "propagation.child-baggage" => apply(arguments, |(a,)| Component::child_baggage(a))?,
         "sampling.intent" => apply(arguments, |(a, b, c, d)| Component::intent(a, b, c, d))?,
+        "sampling.decide" => apply(arguments, |(a, b, c)| Component::decide(a, b, c))?,
+        "sampling.pace" => apply(arguments, |(a, b, c, d)| Component::pace(a, b, c, d))?,
         "operations.begin" => apply(arguments, |(a, b, c)| Component::begin(a, b, c))?,
         "operations.end" => apply(arguments, |(a, b, c, d, e, f)| Component::end(a, b, c, d, e, f))?,
         "errors.classify" => apply(arguments, |(a,)| Component::classify(a))?,
@@ -80,7 +82,7 @@ fn to_wit(value: Value) -> Value {
 
 /// Arguments that are enums stand alone; no other argument is spelled like a case.
 fn to_rust(value: Value) -> Value {
-    const CASES: [&str; 11] = [
+    const CASES: [&str; 14] = [
         "pipeline-run",
         "compile",
         "compile-stage",
@@ -92,6 +94,9 @@ fn to_rust(value: Value) -> Value {
         "custom",
         "internal",
         "server",
+        "client",
+        "producer",
+        "consumer",
     ];
     match value {
         Value::String(case) if CASES.contains(&case.as_str()) => Value::String(camel(&case)),

@@ -36,7 +36,17 @@ pub(crate) fn shown(plan: &Plan) -> Value {
         "shutdown_timeout_millis": plan.shutdown,
         "logging": { "log_level": plan.logging.level, "json_output": plan.logging.json },
         "resource": attributes(&plan.resource),
-        "rules": plan.rules.iter().map(|rule| attributes(&rule.attributes)).collect::<Vec<_>>(),
+        "span_attributes": attributes(&plan.attributes),
+        "sampling": {
+            "tracestate": plan.sampler.tracestate,
+            "rules": plan.sampler.rules.len().saturating_sub(1),
+            "max_traces_per_second": (plan.sampler.limit > 0.0).then_some(plan.sampler.limit),
+            "keep_failed": {
+                "max_spans": plan.sampler.failed.spans,
+                "max_seconds": plan.sampler.failed.seconds,
+            },
+        },
+        "baggage_attributes": plan.baggage,
         "instruments": plan.instruments.iter().map(|instrument| json!({
             "name": instrument.name,
             "unit": instrument.unit,

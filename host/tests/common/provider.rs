@@ -4,20 +4,15 @@
 
 use floe_telemetry::TelemetryProvider;
 
-const MANIFEST: &str = "
-metadata: {name: sales, version: 1.2.0, namespace: acme.sales}
-observability:
-  telemetry:
-    resource_attributes: {service.name: sales-service}
-    shutdown_timeout_millis: 3000
-";
-
-/// A provider whose Collector is at this address.
-pub(crate) fn provider(endpoint: &str, protocol: &str) -> TelemetryProvider {
+/// A provider whose Collector is at this address, with further settings of `observability.telemetry`.
+pub(crate) fn provider(settings: &str, endpoint: &str, protocol: &str) -> TelemetryProvider {
     let directory = tempfile::tempdir().unwrap();
-    let manifest = directory.path().join("manifest.yaml");
-    std::fs::write(&manifest, MANIFEST).unwrap();
-    TelemetryProvider::from_manifest_with(&manifest, |name| match name {
+    let path = directory.path().join("manifest.yaml");
+    let manifest = format!(
+        "metadata: {{name: sales, version: 1.2.0, namespace: acme.sales}}\nobservability: {{telemetry: {{resource_attributes: {{service.name: sales-service}}, shutdown_timeout_millis: 3000, {settings}}}}}"
+    );
+    std::fs::write(&path, manifest).unwrap();
+    TelemetryProvider::from_manifest_with(&path, |name| match name {
         "OTEL_EXPORTER_OTLP_ENDPOINT" => Some(endpoint.to_owned()),
         "OTEL_EXPORTER_OTLP_PROTOCOL" => Some(protocol.to_owned()),
         _ => None,

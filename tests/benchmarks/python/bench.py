@@ -2,13 +2,14 @@
 
     just bench
 
-Each figure is the best of the rounds: the others had company on the machine. Ratios compare; times alone do
-not.
+The two take turns, round after round, and each figure is the best of its rounds: the others had company on the
+machine. Ratios compare; times alone do not.
 """
 
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import statistics
 import subprocess
@@ -37,10 +38,17 @@ MANIFEST = """
 metadata: {{name: sales, namespace: acme.sales, version: 1.2.0}}
 observability: {{telemetry: {{otlp_endpoint: "http://127.0.0.1:1", sampling: {{dev: {ratio}}}}}}}
 """
-HEADERS = {
-    "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-    "baggage": "floe.namespace=acme.sales,floe.product.name=sales,floe.mode=dev",
-}
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+TRACE = {"traceparent": TRACEPARENT}
+BAGGAGE = {"baggage": "floe.namespace=acme.sales,floe.product.name=sales,floe.mode=dev"}
+REQUESTS = [
+    {"traceparent": f"00-{n:032x}-{n:016x}-01", "tracestate": "ot=th:0", **BAGGAGE} for n in range(1, 2000)
+]
+"""As they come in from other floe processes: with another trace each."""
+USERS = [{**request, "baggage": f"user={n}"} for n, request in enumerate(REQUESTS)]
+"""Requests for which the policy has to be called."""
+
+Work = Callable[[], object]
 
 
 class Null(SpanExporter):
@@ -48,15 +56,30 @@ class Null(SpanExporter):
         return SpanExportResult.SUCCESS
 
 
-def microseconds(work: Callable[[], object], rounds: int, times: int = 2000) -> float:
-    best = float("inf")
-    for _ in range(rounds):
-        gc.collect()
-        started = time.perf_counter()
-        for _ in range(times):
-            work()
-        best = min(best, (time.perf_counter() - started) / times)
-    return best * 1e6
+def seconds(work: Work, times: int) -> float:
+    gc.collect()
+    started = time.perf_counter()
+    for _ in range(times):
+        work()
+    return (time.perf_counter() - started) / times
+
+
+class Row:
+    """Two ways to do the same."""
+
+    def __init__(self, label: str, theirs: Work, ours: Work, times: int = 2000) -> None:
+        self.label = label
+        self._works = (theirs, ours)
+        self._times = times
+        self._best = [float("inf"), float("inf")]
+
+    def round(self) -> None:
+        for which, work in enumerate(self._works):
+            self._best[which] = min(self._best[which], seconds(work, self._times))
+
+    def __str__(self) -> str:
+        theirs, ours = (best * 1e6 for best in self._best)
+        return f"{self.label:32}{theirs:10.1f}{ours:10.1f}{ours / theirs:8.2f}"
 
 
 def bare(ratio: float) -> TracerProvider:
@@ -75,7 +98,7 @@ def floe(ratio: float, directory: Path) -> TelemetryProvider:
     return provider
 
 
-def span(provider: TracerProvider) -> Callable[[], None]:
+def span(provider: TracerProvider) -> Work:
     tracer = provider.get_tracer("bench")
     attributes: dict[str, AnyValue] = {"a": 1, "b": "two", "c": 3.0, "d": True}
 
@@ -86,11 +109,32 @@ def span(provider: TracerProvider) -> Callable[[], None]:
     return work
 
 
-def through(propagator: TextMapPropagator) -> Callable[[], None]:
+def child(provider: TracerProvider) -> Work:
+    """A span under one of another process, which was sampled."""
+    tracer = provider.get_tracer("bench")
+    parent = TraceContextTextMapPropagator().extract({"traceparent": TRACEPARENT}, Context())
+    attributes: dict[str, AnyValue] = {"a": 1, "b": "two", "c": 3.0, "d": True}
+
     def work() -> None:
-        propagator.inject({}, propagator.extract(HEADERS, Context()))
+        with tracer.start_as_current_span("work", parent, attributes=attributes):
+            pass
 
     return work
+
+
+def extract(propagator: TextMapPropagator, headers: dict[str, str]) -> Work:
+    return lambda: propagator.extract(headers, Context())
+
+
+def extract_each(propagator: TextMapPropagator, headers: Sequence[dict[str, str]]) -> Work:
+    """Requests that differ."""
+    requests = itertools.cycle(headers)
+    return lambda: propagator.extract(next(requests), Context())
+
+
+def inject(propagator: TextMapPropagator, headers: dict[str, str]) -> Work:
+    context = propagator.extract(headers, Context())
+    return lambda: propagator.inject({}, context)
 
 
 def cold_start(code: str, environ: dict[str, str], runs: int = 10) -> float:
@@ -108,34 +152,19 @@ def sdk(provider: TelemetryProvider) -> Sdk:
 
 
 def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 7
-    rows: list[tuple[str, float, float]] = []
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 15
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        for label, ratio in (("span, sampled", 1.0), ("span, not sampled", 0.0)):
-            ours = floe(ratio, directory)
-            rows.append(
-                (
-                    label,
-                    microseconds(span(bare(ratio)), rounds),
-                    microseconds(span(sdk(ours).tracer_provider), rounds),
-                )
-            )
-        ours = floe(1.0, directory)
-        composite = CompositePropagator([TraceContextTextMapPropagator(), W3CBaggagePropagator()])
-        rows.append(
-            (
-                "extract + inject",
-                microseconds(through(composite), rounds),
-                microseconds(through(ours.propagator), rounds),
-            )
-        )
+        ours, none = floe(1.0, directory), floe(0.0, directory)
+        kept, dropped = bare(1.0), bare(0.0)
+        trace_alone = TraceContextTextMapPropagator()
+        both = CompositePropagator([trace_alone, W3CBaggagePropagator()])
+        mine = ours.propagator
 
         def operation() -> None:
             with ours.operation(OperationKind.COMPILE, "work", a=1, b="two"):
                 pass
 
-        rows.append(("operation, against a span", rows[0][1], microseconds(operation, rounds, 500)))
         off = TelemetryProvider()
 
         def nothing() -> None:
@@ -148,12 +177,25 @@ def main() -> None:
             with noop.start_as_current_span("work"):
                 pass
 
-        rows.append(
-            ("operation, telemetry off", microseconds(no_span, rounds), microseconds(nothing, rounds))
-        )
-        print(f"{'':28}{'SDK us':>10}{'floe us':>10}{'ratio':>8}")
-        for label, theirs, mine in rows:
-            print(f"{label:28}{theirs:10.1f}{mine:10.1f}{mine / theirs:8.2f}")
+        rows = [
+            Row("span, sampled", span(kept), span(sdk(ours).tracer_provider)),
+            Row("span, sampled child", child(kept), child(sdk(ours).tracer_provider)),
+            Row("span, not sampled", span(dropped), span(sdk(none).tracer_provider)),
+            Row("extract", extract(trace_alone, TRACE), extract(mine, TRACE)),
+            Row("inject", inject(trace_alone, TRACE), inject(mine, TRACE)),
+            Row("extract, with baggage", extract(both, TRACE | BAGGAGE), extract(mine, TRACE | BAGGAGE)),
+            Row("inject, with baggage", inject(both, TRACE | BAGGAGE), inject(mine, TRACE | BAGGAGE)),
+            Row("extract, each other", extract_each(both, REQUESTS), extract_each(mine, REQUESTS)),
+            Row("extract, no baggage twice", extract_each(both, USERS), extract_each(mine, USERS)),
+            Row("operation, against a span", span(kept), operation, 500),
+            Row("operation, telemetry off", no_span, nothing),
+        ]
+        for _ in range(rounds):
+            for row in rows:
+                row.round()
+        print(f"{'':32}{'SDK us':>10}{'floe us':>10}{'ratio':>8}")
+        for row in rows:
+            print(row)
 
         environ = {**os.environ, "FLOE_TELEMETRY_MANIFEST": str(directory / "1.0.yaml")}
         end = "; import os; os._exit(0)"

@@ -4,12 +4,13 @@
 
 use std::collections::HashMap;
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use floe_telemetry::{Component, FloePropagator, FloeSampler, Policy};
-use opentelemetry::KeyValue;
+use floe_telemetry::{Component, FloePropagator, FloeSampler, FloeSpanProcessor, Plan, Policy, SystemClock};
+use opentelemetry::Context;
 use opentelemetry::propagation::{TextMapCompositePropagator, TextMapPropagator};
-use opentelemetry::trace::{Span, Tracer, TracerProvider};
+use opentelemetry::trace::{Span, TraceContextExt, Tracer, TracerProvider};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 use opentelemetry_sdk::trace::{
@@ -34,74 +35,107 @@ impl SpanExporter for Nowhere {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let cold = Instant::now();
     let component = Component::load()?;
-    let manifest = |ratio: f64| {
+    let manifest = |sampling: &str| {
         format!(
-            "metadata: {{name: sales, version: 1.2.0, namespace: acme.sales}}\nobservability: {{telemetry: {{sampling: {{dev: {ratio}}}}}}}"
+            "metadata: {{name: sales, version: 1.2.0, namespace: acme.sales}}\nobservability: {{telemetry: {{sampling: {sampling}}}}}"
         )
     };
-    let configure = |ratio: f64| Policy::configure(component.clone(), "manifest", &manifest(ratio), |_| None);
+    let configure_as =
+        |sampling: &str| Policy::configure(component.clone(), "manifest", &manifest(sampling), |_| None);
+    let configure = |ratio: f64| configure_as(&format!("{{dev: {ratio}}}"));
     configure(1.0)?;
     println!(
         "component loaded and configured: {:.1} ms (again: {:.1} ms)",
         millis(cold.elapsed()),
         {
             let again = Instant::now();
-            Policy::configure(Component::load()?, "manifest", &manifest(1.0), |_| None)?;
+            Policy::configure(Component::load()?, "manifest", &manifest("{}"), |_| None)?;
             millis(again.elapsed())
         }
     );
 
     println!("{:<36} {:>10} {:>10} {:>7}", "", "SDK", "floe", "ratio");
-    for (name, ratio) in [("span, sampled", 1.0), ("span, not sampled", 0.0)] {
+    for (name, ratio) in [("sampled", 1.0), ("not sampled", 0.0)] {
         let (policy, plan) = configure(ratio)?;
-        let bare = tracer(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(ratio))));
-        let floe = tracer(FloeSampler::new(policy, &plan));
-        compare(name, SPANS, || span(&bare), || span(&floe));
+        let bare = bare(ratio);
+        let floe = floe(&policy, &plan);
+        compare(
+            &format!("root span, {name}"),
+            SPANS,
+            || span(&bare),
+            || span(&floe),
+        );
+        let (bare_parent, floe_parent) = (parent(&bare), parent(&floe));
+        compare(
+            &format!("child span, {name}"),
+            SPANS,
+            || child(&bare, &bare_parent),
+            || child(&floe, &floe_parent),
+        );
     }
-
-    // What the four attributes cost in the SDK itself.
-    let (policy, plan) = configure(1.0)?;
-    let bare = tracer(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(1.0))));
-    let floe = tracer(FloeSampler::new(policy.clone(), &plan));
+    let rules = "{rules: [{match: {name: 'GET *'}, ratio: 0}, {match: {kind: client}, ratio: 0.5}]}";
+    let (policy, plan) = configure_as(rules)?;
+    let (sdk, ours) = (bare(1.0), floe(&policy, &plan));
     compare(
-        "span, sampled, 4 attributes in both",
+        "root span, sampled, two rules",
         SPANS,
-        || described_span(&bare),
-        || span(&floe),
+        || span(&sdk),
+        || span(&ours),
     );
 
+    let (policy, _) = configure(1.0)?;
     let sdk = TextMapCompositePropagator::new(vec![
         Box::new(TraceContextPropagator::new()),
         Box::new(BaggagePropagator::new()),
     ]);
     let floe = FloePropagator::new(policy.clone());
-    let headers = HashMap::from([
+    for (name, headers) in [
+        ("", headers(&[])),
+        (", 3 members of baggage", headers(&[("baggage", BAGGAGE)])),
         (
-            "traceparent".to_owned(),
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned(),
+            ", baggage and tracestate",
+            headers(&[("baggage", BAGGAGE), ("tracestate", "ot=th:0,foo=1,bar=2")]),
         ),
-        ("tracestate".to_owned(), "foo=1,bar=2".to_owned()),
-        (
-            "baggage".to_owned(),
-            "floe.namespace=acme.sales,floe.product.name=sales,floe.mode=dev".to_owned(),
-        ),
-    ]);
-    let round_trip = |propagator: &dyn TextMapPropagator| {
-        let context = propagator.extract(black_box(&headers));
-        let mut out = HashMap::new();
-        propagator.inject_context(&context, &mut out);
-        black_box(out);
-    };
-    compare(
-        "extract + inject, with baggage",
-        CARRIERS,
-        || round_trip(&sdk),
-        || round_trip(&floe),
-    );
+    ] {
+        compare(
+            &format!("extract{name}"),
+            CARRIERS,
+            || drop(black_box(sdk.extract(black_box(&headers)))),
+            || drop(black_box(floe.extract(black_box(&headers)))),
+        );
+        let (of_sdk, of_floe) = (sdk.extract(&headers), floe.extract(&headers));
+        compare(
+            &format!("inject{name}"),
+            CARRIERS,
+            || inject(&sdk, &of_sdk),
+            || inject(&floe, &of_floe),
+        );
+    }
     Ok(())
 }
 
-fn tracer(sampler: impl Into<Box<dyn opentelemetry_sdk::trace::ShouldSample>>) -> SdkTracer {
+const BAGGAGE: &str = "floe.namespace=acme.sales,floe.product.name=sales,floe.mode=dev";
+
+fn headers(further: &[(&str, &str)]) -> HashMap<String, String> {
+    let traceparent = (
+        "traceparent",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-03",
+    );
+    std::iter::once(&traceparent)
+        .chain(further)
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+fn inject(propagator: &dyn TextMapPropagator, context: &Context) {
+    let mut headers = HashMap::new();
+    propagator.inject_context(black_box(context), &mut headers);
+    black_box(headers);
+}
+
+/// The SDK alone.
+fn bare(ratio: f64) -> SdkTracer {
+    let sampler = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(ratio)));
     SdkTracerProvider::builder()
         .with_sampler(sampler)
         .with_span_processor(BatchSpanProcessor::builder(Nowhere).build())
@@ -109,25 +143,42 @@ fn tracer(sampler: impl Into<Box<dyn opentelemetry_sdk::trace::ShouldSample>>) -
         .tracer("benchmark")
 }
 
-fn span(tracer: &SdkTracer) {
-    tracer.start(black_box("dbt.model orders")).end();
+/// The SDK with floe's sampler and processor.
+fn floe(policy: &Policy, plan: &Plan) -> SdkTracer {
+    let batch = BatchSpanProcessor::builder(Nowhere).build();
+    SdkTracerProvider::builder()
+        .with_sampler(FloeSampler::new(policy.clone(), plan))
+        .with_span_processor(FloeSpanProcessor::new(
+            batch,
+            plan,
+            Arc::new(SystemClock::default()),
+        ))
+        .build()
+        .tracer("benchmark")
 }
 
-fn described_span(tracer: &SdkTracer) {
-    let attributes = [
-        KeyValue::new("floe.namespace", "acme.sales"),
-        KeyValue::new("floe.product.name", "sales"),
-        KeyValue::new("floe.product.version", "1.2.0"),
-        KeyValue::new("floe.mode", "dev"),
-    ];
+fn span(tracer: &SdkTracer) {
     tracer
-        .span_builder(black_box("dbt.model orders"))
-        .with_attributes(attributes)
-        .start(tracer)
+        .start_with_context(black_box("dbt.model orders"), &Context::new())
         .end();
 }
 
+fn parent(tracer: &SdkTracer) -> Context {
+    let parent = tracer.start_with_context("dbt.build", &Context::new());
+    Context::new().with_span(parent)
+}
+
+fn child(tracer: &SdkTracer, parent: &Context) {
+    tracer
+        .start_with_context(black_box("dbt.model orders"), parent)
+        .end();
+}
+
+/// Compares the two, if the row is asked for: the first argument is a part of its name.
 fn compare(name: &str, times: u32, bare: impl Fn(), floe: impl Fn()) {
+    if std::env::args().nth(1).is_some_and(|part| !name.contains(&part)) {
+        return;
+    }
     let (mut best_bare, mut best_floe) = (Duration::MAX, Duration::MAX);
     for _ in 0..ROUNDS {
         best_bare = best_bare.min(measure(times, &bare));

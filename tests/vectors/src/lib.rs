@@ -2,6 +2,14 @@
 //!
 //! The policy runs them natively, the Rust host and the Python host through the component. WIT values are JSON: a record is an object, an
 //! enum its case's name, an absent option `null`, a result `{"ok": ...}` or `{"err": ...}`. An object in `result` names the fields that matter.
+//!
+//! Two functions are a host's, with a policy that is not configured. A carrier is `http`, `grpc`, `environment`, `run-tags` or `env-list`; both ends of it
+//! are whole, so an object of these results holds just what is there.
+//!
+//! - `carriers.inject(carrier, {"traceparent", "tracestate", "baggage"})`: what a carrier that was empty holds then, `{name: value}`; of `env-list` the list
+//!   of `{"name", "value"}`.
+//! - `carriers.extract(carrier, [[name, value], ...])`: `{"traceparent", "tracestate", "baggage"}` as injecting what was extracted into HTTP headers gives
+//!   it; empty where there is none.
 
 use std::error::Error;
 use std::fs;
@@ -34,8 +42,33 @@ pub struct Case {
     pub result: Value,
 }
 
-/// Calls every case of every file with `call(manifest, function, arguments)` and says which answered otherwise. Answers how many there were.
+/// What starts the name of a function that is a host's and none of the policy's.
+const CARRIERS: &str = "carriers.";
+
+/// Calls every case of the policy's functions with `call(manifest, function, arguments)` and says which answered otherwise. Answers how many there were.
 pub fn run(
+    call: impl FnMut(Option<&str>, &str, &[Value]) -> Result<Value, Box<dyn Error>>,
+) -> Result<usize, Box<dyn Error>> {
+    run_where(|function| !function.starts_with(CARRIERS), matches, call)
+}
+
+/// Calls every case of the host's functions, `carriers.inject` and `carriers.extract`, with `call(function, carrier, argument)`, as [`run`] does.
+pub fn run_carriers(
+    mut call: impl FnMut(&str, &str, &Value) -> Result<Value, Box<dyn Error>>,
+) -> Result<usize, Box<dyn Error>> {
+    run_where(
+        |function| function.starts_with(CARRIERS),
+        |expected, found| expected == found,
+        |_, function, arguments| match arguments {
+            [Value::String(carrier), argument] => call(function, carrier, argument),
+            _ => Err("a carrier and what it is given".into()),
+        },
+    )
+}
+
+fn run_where(
+    wanted: impl Fn(&str) -> bool,
+    matches: impl Fn(&Value, &Value) -> bool,
     mut call: impl FnMut(Option<&str>, &str, &[Value]) -> Result<Value, Box<dyn Error>>,
 ) -> Result<usize, Box<dyn Error>> {
     let (mut count, mut wrong) = (0, Vec::new());
@@ -45,6 +78,9 @@ pub fn run(
             continue;
         }
         let vectors: Vectors = serde_json::from_str(&fs::read_to_string(&path)?)?;
+        if !wanted(&vectors.function) {
+            continue;
+        }
         for case in &vectors.cases {
             count += 1;
             let found = call(vectors.manifest.as_deref(), &vectors.function, &case.arguments)?;

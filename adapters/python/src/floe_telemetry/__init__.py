@@ -13,12 +13,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from floe_telemetry.carriers import environ_carrier, environ_context
     from floe_telemetry.contract import Diagnostic, OperationKind, Outcome, Plan, SamplingIntent
     from floe_telemetry.engine import ComponentError
     from floe_telemetry.manifest import ManifestError
     from floe_telemetry.operation import Operation
     from floe_telemetry.policy import Policy
-    from floe_telemetry.propagator import FloePropagator, environ_carrier, environ_context
+    from floe_telemetry.propagator import FloePropagator
     from floe_telemetry.provider import TelemetryProvider, init
     from floe_telemetry.sampler import FloeSampler
 
@@ -55,8 +56,8 @@ _MODULES = {
     "Policy": "policy",
     "SamplingIntent": "contract",
     "TelemetryProvider": "provider",
-    "environ_carrier": "propagator",
-    "environ_context": "propagator",
+    "environ_carrier": "carriers",
+    "environ_context": "carriers",
     "init": "provider",
 }
 

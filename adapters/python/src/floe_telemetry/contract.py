@@ -145,9 +145,29 @@ class Logging(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """A numbered attribute set."""
+    """What the sampling rule of this number adds."""
 
     attributes: dict[str, AttributeValue]
+
+
+class Buffer(NamedTuple):
+    """How failed operations are kept although their trace was not."""
+
+    spans: int
+    seconds: int
+    attributes: dict[str, AttributeValue]
+
+
+class Sampler(NamedTuple):
+    """What a sampler needs beside intents."""
+
+    tracestate: str
+    named: bool
+    scoped: bool
+    dependencies: list[str]
+    rules: list[Rule]
+    limit: float
+    failed: Buffer
 
 
 class Instrument(NamedTuple):
@@ -166,8 +186,9 @@ class Plan(NamedTuple):
     enabled: bool
     environment: str
     resource: dict[str, AttributeValue]
-    rules: list[Rule]
-    dependencies: list[str]
+    attributes: dict[str, AttributeValue]
+    sampler: Sampler
+    baggage: list[str]
     exporter: Exporter
     batch: Batch
     interval: int
@@ -203,6 +224,24 @@ class SamplingIntent(NamedTuple):
     threshold: int
     parent: ParentMode
     rule: int
+    tracestate: str
+
+
+class SamplingDecision(NamedTuple):
+    """What became of one span."""
+
+    keep: bool
+    tracestate: str
+
+
+class Pacing(NamedTuple):
+    """How many traces may start for a while."""
+
+    rate: float
+    threshold: int
+    tracestate: str
+    budget: int
+    seconds: float
 
 
 class Beginning(NamedTuple):

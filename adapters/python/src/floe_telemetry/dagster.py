@@ -12,8 +12,8 @@ With no code, in dagster.yaml:
 or with one line where the definitions are: `DagsterInstrumentor().instrument()`. Both at once are as good as
 one.
 
-A run's parent is what its tags `floe/traceparent` and `floe/baggage` say, else the current span, else
-TRACEPARENT in the environment.
+A run's parent is what its tags `floe/traceparent` and `floe/baggage` say (`TelemetryProvider.run_tags` makes
+them for a launcher), else the current span, else TRACEPARENT in the environment.
 """
 
 from __future__ import annotations
@@ -32,14 +32,13 @@ from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 
 from floe_telemetry import provider as providers
 from floe_telemetry._once import warn_once
+from floe_telemetry.carriers import RUN_TAGS, normal_name
 from floe_telemetry.contract import ExceptionInfo, OperationKind
 from floe_telemetry.operation import Operation
-from floe_telemetry.propagator import ENVIRON_VARIABLES
 
 if TYPE_CHECKING:
     from floe_telemetry.provider import TelemetryProvider
 
-TAG_PREFIX: Final = "floe/"
 FLUSH_SECONDS: Final = 1.0
 _RUN_ENDS: Final = frozenset({"PIPELINE_SUCCESS", "PIPELINE_FAILURE", "PIPELINE_CANCELED"})
 _STEP_STARTS: Final = frozenset({"STEP_START", "STEP_RESTARTED"})
@@ -54,10 +53,11 @@ class _Open:
 
     def __init__(self, provider: TelemetryProvider, operation: Operation) -> None:
         self.operation: Final = operation
-        self._before: Final = {name: os.environ.get(name) for name in ENVIRON_VARIABLES}
+        names = [normal_name(field) for field in provider.propagator.fields]
+        self._before: Final = {name: os.environ.get(name) for name in names}
         operation.attach()
         # For child processes: step workers, and dbt in a step.
-        _set_environ({**dict.fromkeys(ENVIRON_VARIABLES), **provider.environ(operation.context)})
+        _set_environ({**dict.fromkeys(names), **provider.environ(operation.context)})
 
     def close(self, status: str, error: ExceptionInfo | None) -> None:
         self.operation.detach()
@@ -175,8 +175,7 @@ def _parent_of_step(provider: TelemetryProvider, tags: Mapping[str, str]) -> Con
 
 
 def _parent_of_tags(provider: TelemetryProvider, tags: Mapping[str, str]) -> Context | None:
-    headers = {name: value for name in provider.propagator.fields if (value := tags.get(TAG_PREFIX + name))}
-    context = provider.propagator.extract(headers, Context())
+    context = provider.propagator.extract(tags, Context(), RUN_TAGS[0])
     return context if _has_span(context) else None
 
 

@@ -6,7 +6,6 @@ instance of its own, because wasmtime aborts the process when a store is used fr
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import os
 import re
@@ -21,9 +20,8 @@ from typing import Any, Final
 
 import wasmtime
 import wasmtime.component as wasm
-from wasmtime import _ffi as ffi
 
-from floe_telemetry import values
+from floe_telemetry.calls import Call, Calls, Strategy, process_calls
 from floe_telemetry.contract import CONTRACT_VERSION
 
 MEMORY_LIMIT: Final = 64 * 1024 * 1024
@@ -36,7 +34,7 @@ FUNCTIONS: Final = {
     "describe": ("describe",),
     "configuration": ("variables", "configure"),
     "propagation": ("extract", "inject", "child-baggage"),
-    "sampling": ("intent",),
+    "sampling": ("intent", "decide", "pace"),
     "operations": ("begin", "end"),
     "errors": ("classify", "redact"),
 }
@@ -84,9 +82,12 @@ class _Compiled(_UntilExit, wasm.Component):
 
 
 class Component:
-    """A compiled policy component. Instances of any number of threads share it."""
+    """A compiled policy component. Instances of any number of threads share it.
 
-    def __init__(self, wasm_bytes: bytes, source: str) -> None:
+    `calls` is the way of calling that is asked for; by default the process decides.
+    """
+
+    def __init__(self, wasm_bytes: bytes, source: str, calls: Strategy | None = None) -> None:
         _check_header(wasm_bytes, source)
         self.digest: Final = hashlib.sha256(wasm_bytes).hexdigest()
         configuration = wasmtime.Config()
@@ -101,11 +102,12 @@ class Component:
                 if not self._compiled.get_export_index(name, index):
                     raise _not_a_policy(f"{source} does not export {exported}.{name}")
         self._needs_wasi: Final = _needs_wasi(types.imports(self._engine), self._engine, source)
+        self._calls: Final = calls
         self._ticker: threading.Thread | None = None
         os.register_at_fork(after_in_child=self._forget_ticker)
 
     @classmethod
-    def load(cls, path: Path | None = None) -> Component:
+    def load(cls, path: Path | None = None, calls: Strategy | None = None) -> Component:
         """Reads and compiles a component, or takes the compiled artifact from the cache."""
         path = path or component_path()
         try:
@@ -116,12 +118,12 @@ class Component:
                 f"the policy component {path} cannot be read: {error.strerror or error}",
                 "install the floe-telemetry wheel, which carries one, or set FLOE_TELEMETRY_COMPONENT",
             ) from error
-        return cls(wasm_bytes, str(path))
+        return cls(wasm_bytes, str(path), calls)
 
     def instantiate(self) -> Instance:
         """A new instance, for the calling thread only."""
         self._tick()
-        return Instance(self._engine, self._compiled, self.interfaces, self._needs_wasi)
+        return Instance(self._engine, self._compiled, self.interfaces, self._needs_wasi, self._calls)
 
     def _tick(self) -> None:
         """Moves the clock by which calls are interrupted; started by the first instance."""
@@ -145,7 +147,12 @@ class Instance:
     """
 
     def __init__(
-        self, engine: wasmtime.Engine, component: wasm.Component, interfaces: dict[str, str], needs_wasi: bool
+        self,
+        engine: wasmtime.Engine,
+        component: wasm.Component,
+        interfaces: dict[str, str],
+        needs_wasi: bool,
+        calls: Strategy | None,
     ) -> None:
         self._store: Final = _Store(engine)
         self._store.set_limits(memory_size=MEMORY_LIMIT)
@@ -153,39 +160,28 @@ class Instance:
         if needs_wasi:
             linker.add_wasip2()
             self._store.set_wasi(wasmtime.WasiConfig())  # no files, variables, arguments or streams
-        self._functions: Final[dict[str, tuple[wasm.Func, list[values.Writer]]]] = {}
+        ticks = _ticks_of(CALL_SECONDS)
         try:
-            self._store.set_epoch_deadline(_ticks_of(CALL_SECONDS))
+            self._store.set_epoch_deadline(ticks)
             self._instance: Final = linker.instantiate(self._store, component)
         except wasmtime.WasmtimeError as error:
             raise _failed("instantiation", error) from error
         self._interfaces: Final = interfaces
+        self._functions: Final[dict[str, Call]] = {}
+        self._limited_to = self._limited_until = 0.0
+        self._calls: Final[Calls] = (
+            calls(self._store) if calls else process_calls(self._store, self._find, ticks)
+        )
 
     def call(self, function: str, *arguments: Any, seconds: float = CALL_SECONDS) -> Any:
         """Calls `interface.function`. Whatever goes wrong is a `ComponentError` with the code FLOE-C006."""
-        func, writers = self._functions.get(function) or self._look_up(function)
+        call = self._functions.get(function) or self._prepare(function)
         try:
-            # The callee copies what it is given, so that the block has to live for the call only. It drops
-            # what the result held before, which therefore has to be a new one for each call.
-            result = ffi.wasmtime_component_val_t()
-            block = values.Block(writers, arguments).fixed()
-            self._store.set_epoch_deadline(_ticks_of(seconds))
-            failure = ffi.wasmtime_component_func_call(
-                ctypes.byref(func._func),
-                self._store._context(),
-                ctypes.cast(block, ctypes.POINTER(ffi.wasmtime_component_val_t)),
-                len(writers),
-                ctypes.byref(result),
-                1,
-            )
-            if failure:
-                raise wasmtime.WasmtimeError._from_ptr(failure)
-            try:
-                return values.read(ctypes.string_at(ctypes.addressof(result), ctypes.sizeof(result)))
-            finally:
-                ffi.wasmtime_component_val_delete(ctypes.byref(result))
+            self._limit(seconds)
+            return call(*arguments)
         except (
             wasmtime.WasmtimeError,
+            AssertionError,  # by which wasmtime's own calls refuse what they did not expect
             TypeError,
             ValueError,
             LookupError,
@@ -194,19 +190,30 @@ class Instance:
         ) as error:
             raise _failed(function, error) from error
 
-    def _look_up(self, function: str) -> tuple[wasm.Func, list[values.Writer]]:
+    def _limit(self, seconds: float) -> None:
+        """Limits the time of the next call. A deadline of half a tick ago is as good as a new one."""
+        now = time.monotonic()
+        if now >= self._limited_until or seconds != self._limited_to:
+            self._calls.deadline(_ticks_of(seconds))
+            self._limited_to, self._limited_until = seconds, now + _TICK_SECONDS / 2
+
+    def _prepare(self, function: str) -> Call:
+        func = self._find(function)
+        try:
+            call = self._functions[function] = self._calls.prepare(func)
+        except KeyError as error:
+            raise _not_a_policy(f"{function} has another signature") from error
+        return call
+
+    def _find(self, function: str) -> wasm.Func:
         interface, _, name = function.partition(".")
-        index = self._instance.get_export_index(self._store, self._interfaces[interface])
+        exported = self._interfaces[interface]
+        index = self._instance.get_export_index(self._store, exported)
         of_function = index and self._instance.get_export_index(self._store, name, index)
         func = of_function and self._instance.get_func(self._store, of_function)
         if not func:
-            raise _not_a_policy(f"it does not export {self._interfaces[interface]}.{name}")
-        try:
-            writers = [values.writer(parameter) for _, parameter in func.type(self._store).params]
-        except KeyError as error:
-            raise _not_a_policy(f"{self._interfaces[interface]}.{name} has another signature") from error
-        self._functions[function] = func, writers
-        return func, writers
+            raise _not_a_policy(f"it does not export {exported}.{name}")
+        return func
 
 
 def _ticks_of(seconds: float) -> int:

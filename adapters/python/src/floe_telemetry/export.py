@@ -1,4 +1,5 @@
-"""Between the SDK's batches and the OTLP exporters: redaction, and a count of what arrived.
+"""Between the SDK's batches and the OTLP exporters: the plan's attributes, redaction, and a count of what
+arrived.
 
 All of it runs on export threads. The real exporters are imported and built by the first export, off the
 application's path.
@@ -9,23 +10,22 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Literal, Protocol, TypeVar
+from typing import Any, Final, Literal, Protocol
 
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, MetricsData
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
-from opentelemetry.trace import Status
+from opentelemetry.sdk.util import BoundedList
+from opentelemetry.trace import Link, Status
 
 from floe_telemetry import contract
-from floe_telemetry._once import warn_once
-from floe_telemetry.policy import Policy
+from floe_telemetry.attributes import merged
+from floe_telemetry.redaction import Redactor, Secrets, redacted
 
 Signal = Literal["traces", "metrics", "logs"]
 SIGNALS: Final[tuple[Signal, ...]] = ("traces", "metrics", "logs")
-_MASK: Final = "***"
 
 
 class MissingExtraError(Exception):
@@ -158,17 +158,33 @@ def check_protocol(plan: contract.Exporter) -> None:
 
 
 class SpanExport(SpanExporter):
-    """Spans: status descriptions and the texts of attributes and events are redacted."""
+    """Spans: they get the plan's attributes, and their texts are redacted.
 
-    def __init__(self, policy: Policy, outlet: Outlet) -> None:
-        self._policy = policy
+    A processor is handed a snapshot of a span, which is changed here. What the snapshot is made of is the
+    application's still, and is replaced.
+    """
+
+    def __init__(
+        self, redactor: Redactor, outlet: Outlet, attributes: Mapping[str, contract.AttributeValue]
+    ) -> None:
+        self._redactor = redactor
         self._outlet = outlet
+        self._attributes: Final[dict[str, Any]] = dict(attributes)
+        self.shared = False
+        """Whether other processors see the snapshots as well; then copies are changed."""
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Redacts and exports a batch."""
-        redacted = _redacted(self._policy, spans, _texts_of_span, _span_with)
+        """Completes, redacts and exports a batch."""
+        if self.shared:
+            spans = [copy.copy(span) for span in spans]
+        for span in spans:
+            span._attributes = merged(span._attributes, self._attributes, {})
+        secrets = self._redactor.secrets(map(_texts_of_span, spans))
+        if secrets:
+            for span in spans:
+                _redact_span(span, secrets)
         result: SpanExportResult = self._outlet.export(
-            redacted, len(spans), SpanExportResult.SUCCESS, SpanExportResult.FAILURE
+            spans, len(spans), SpanExportResult.SUCCESS, SpanExportResult.FAILURE
         )
         return result
 
@@ -178,15 +194,16 @@ class SpanExport(SpanExporter):
 
 
 class LogExport(LogRecordExporter):
-    """Log records: bodies and the texts of attributes are redacted."""
+    """Log records: bodies and attributes are redacted."""
 
-    def __init__(self, policy: Policy, outlet: Outlet) -> None:
-        self._policy = policy
+    def __init__(self, redactor: Redactor, outlet: Outlet) -> None:
+        self._redactor = redactor
         self._outlet = outlet
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
         """Redacts and exports a batch."""
-        redacted = _redacted(self._policy, batch, _texts_of_log, _log_with)
+        secrets = self._redactor.secrets((item.log_record.body, item.log_record.attributes) for item in batch)
+        redacted = [_redacted_log(item, secrets) for item in batch] if secrets else batch
         result: LogRecordExportResult = self._outlet.export(
             redacted, len(batch), LogRecordExportResult.SUCCESS, LogRecordExportResult.FAILURE
         )
@@ -232,96 +249,46 @@ class MetricExport(MetricExporter):
         return True
 
 
-Item = TypeVar("Item")
+def _texts_of_span(span: ReadableSpan) -> list[Any]:
+    """What of a span may hold text."""
+    texts: list[Any] = [span._attributes]
+    if span._status.description:
+        texts.append(span._status.description)
+    if len(span._events):
+        texts += [event.attributes for event in span._events]
+    if len(span._links):
+        texts += [link.attributes for link in span._links]
+    return texts
 
 
-@dataclass(slots=True)
-class _Slot:
-    """A place of an item that holds text."""
+def _redact_span(span: ReadableSpan, secrets: Secrets) -> None:
+    span._attributes = redacted(span._attributes, secrets)
+    if span._status.description in secrets:
+        span._status = Status(span._status.status_code, secrets[span._status.description or ""])
 
-    text: str
-    key: tuple[int, str]
-    """Which text of the item it is: what the functions below make of it."""
+    def event_without(event: Event) -> Event:
+        return Event(event.name, redacted(event.attributes, secrets), event.timestamp)
 
+    def link_without(link: Link) -> Link:
+        return Link(link.context, redacted(link.attributes, secrets))
 
-def _redacted(
-    policy: Policy,
-    batch: Sequence[Item],
-    slots_of: Callable[[Item], list[_Slot]],
-    with_texts: Callable[[Item, dict[tuple[int, str], str]], Item],
-) -> Sequence[Item]:
-    """The batch with redacted texts, by one call of the policy. Items that hold no secret stay the same
-    objects.
-    """
-    slots = [slots_of(item) for item in batch]
-    texts = [slot.text for of_item in slots for slot in of_item]
-    if not texts:
-        return batch
-    try:
-        answers = iter(policy.redact(texts))
-    except Exception as error:
-        # A text that could not be checked may hold a secret.
-        warn_once("redact", "%s; texts are masked instead of redacted", error)
-        answers = iter([_MASK] * len(texts))
-    result = []
-    for item, of_item in zip(batch, slots, strict=True):
-        changed = {slot.key: answer for slot in of_item if (answer := next(answers)) != slot.text}
-        result.append(with_texts(item, changed) if changed else item)
-    return result
+    span._events = _each(event_without, span._events)
+    span._links = _each(link_without, span._links)
 
 
-_STATUS: Final = (-2, "")
-_OWN: Final = -1
+def _each(change: Callable[[Any], Any], items: Sequence[Any]) -> Sequence[Any]:
+    """The items changed. What the SDK dropped for its limits stays counted."""
+    changed = [change(item) for item in items]
+    dropped = getattr(items, "dropped", 0)
+    if not dropped:
+        return changed
+    bounded = BoundedList.from_seq(len(changed), changed)
+    bounded.dropped = dropped
+    return bounded
 
 
-def _texts_of_attributes(attributes: Mapping[str, Any] | None, position: int) -> list[_Slot]:
-    return [
-        _Slot(value, (position, name)) for name, value in (attributes or {}).items() if isinstance(value, str)
-    ]
-
-
-def _texts_of_span(span: ReadableSpan) -> list[_Slot]:
-    slots = [_Slot(span.status.description, _STATUS)] if span.status.description else []
-    slots += _texts_of_attributes(span.attributes, _OWN)
-    for position, event in enumerate(span.events):
-        slots += _texts_of_attributes(event.attributes, position)
-    return slots
-
-
-def _span_with(span: ReadableSpan, texts: dict[tuple[int, str], str]) -> ReadableSpan:
-    """A copy with other texts: the application may still hold the span."""
-    span = copy.copy(span)
-    if _STATUS in texts:
-        span._status = Status(span.status.status_code, texts[_STATUS])
-    own = {name: text for (at, name), text in texts.items() if at == _OWN}
-    if own:
-        span._attributes = {**(span.attributes or {}), **own}
-    events = []
-    for position, event in enumerate(span.events):
-        changed = {name: text for (at, name), text in texts.items() if at == position}
-        if changed:
-            event = Event(event.name, {**(event.attributes or {}), **changed}, event.timestamp)
-        events.append(event)
-    span._events = events
-    return span
-
-
-_BODY: Final = (0, "")
-
-
-def _texts_of_log(record: ReadableLogRecord) -> list[_Slot]:
-    body = record.log_record.body
-    slots = [_Slot(body, _BODY)] if isinstance(body, str) and body else []
-    return slots + _texts_of_attributes(record.log_record.attributes, 1)
-
-
-def _log_with(record: ReadableLogRecord, texts: dict[tuple[int, str], str]) -> ReadableLogRecord:
+def _redacted_log(record: ReadableLogRecord, secrets: Secrets) -> ReadableLogRecord:
     log_record = copy.copy(record.log_record)
-    if _BODY in texts:
-        log_record.body = texts.pop(_BODY)
-    if texts:
-        log_record.attributes = {
-            **(log_record.attributes or {}),
-            **{name: text for (_, name), text in texts.items()},
-        }
+    log_record.body = redacted(log_record.body, secrets)
+    log_record.attributes = redacted(log_record.attributes, secrets)
     return ReadableLogRecord(log_record, record.resource, record.instrumentation_scope, record.limits)

@@ -167,7 +167,7 @@ _original: dict[str, tuple[Any, Callable[..., None]]] = {}
 def install(provider: LoggerProvider, plan: Plan) -> None:
     """Puts the fields on records and the handler on the root logger."""
     global _otlp
-    _install_fields(plan.rules[0].attributes.get("floe.namespace", "") if plan.rules else "")
+    _install_fields(plan.attributes.get("floe.namespace", ""))
     root = logging.getLogger()
     if not root.handlers:
         # Without it the handler below would silence what Python prints when nothing is set up.

@@ -17,8 +17,9 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, StatusCode
 
 from floe_telemetry._once import warn_once
+from floe_telemetry.baggage_text import baggage_text, with_baggage
 from floe_telemetry.contract import Beginning, Ending, ExceptionInfo, OperationKind, Outcome, SpanKind, Status
-from floe_telemetry.propagator import baggage_text, with_baggage
+from floe_telemetry.failed import as_operation
 
 if TYPE_CHECKING:
     from floe_telemetry.provider import TelemetryProvider
@@ -70,13 +71,15 @@ class Operation:
             beginning = Beginning(f"{self._kind} {self._name}", SpanKind.INTERNAL, {})
         self.span = sdk.tracer.start_span(
             beginning.name,
-            context,
+            as_operation(context) if sdk.failed else context,
             trace.SpanKind[beginning.kind.name],
             beginning.attributes,
             start_time=self._started,
             record_exception=False,
             set_status_on_exception=False,
         )
+        if sdk.failed and self.span.is_recording():
+            sdk.failed.started(self.span.get_span_context())
         self.context = trace.set_span_in_context(self.span, context)
         return self
 

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any, Final
 from weakref import WeakMethod
 
+from floe_telemetry.calls import Strategy
 from floe_telemetry.contract import (
     AttributeValue,
     Batch,
     Beginning,
+    Buffer,
     Diagnostic,
     Ending,
     ExceptionInfo,
@@ -28,10 +30,13 @@ from floe_telemetry.contract import (
     Measurement,
     OperationKind,
     Outcome,
+    Pacing,
     ParentMode,
     Plan,
     Protocol,
     Rule,
+    Sampler,
+    SamplingDecision,
     SamplingIntent,
     Severity,
     SpanKind,
@@ -39,7 +44,7 @@ from floe_telemetry.contract import (
     Variable,
 )
 from floe_telemetry.engine import CALL_SECONDS, Component, ComponentError, Instance, check_contract
-from floe_telemetry.values import Record
+from floe_telemetry.values import Record, plain
 
 _REDACT_BYTES: Final = 64 * 1024
 """Most text in one call of `redact`: its time is linear in it, and a call's time is limited."""
@@ -76,9 +81,11 @@ class Policy:
         os.register_at_fork(after_in_child=lambda: (method := after_fork()) and method())
 
     @classmethod
-    def load(cls, path: Path | None = None) -> Policy:
-        """The policy before configuration: context propagates, no span is kept."""
-        policy = cls(Component.load(path))
+    def load(cls, path: Path | None = None, calls: Strategy | None = None) -> Policy:
+        """The policy before configuration: context propagates, no span is kept. `calls` is another way of
+        calling than the process's.
+        """
+        policy = cls(Component.load(path, calls))
         check_contract(policy.describe().contract)
         return policy
 
@@ -131,7 +138,17 @@ class Policy:
     ) -> SamplingIntent:
         """How to decide every span of this scope, name, kind and attributes."""
         found = self._call("sampling.intent", _text(scope), _text(name), kind.value, _key_values(attributes))
-        return SamplingIntent(found.threshold, ParentMode(found.parent), found.rule)
+        return SamplingIntent(found.threshold, ParentMode(found.parent), found.rule, found.tracestate)
+
+    def decide(self, low: int, tracestate: str, threshold: int) -> SamplingDecision:
+        """Decides a span whose parent is ignored and has a tracestate."""
+        found = self._call("sampling.decide", low, _text(tracestate), threshold)
+        return SamplingDecision(found.keep, found.tracestate)
+
+    def pace(self, limit: float, rate: float, offered: int, seconds: float) -> Pacing:
+        """Paces the start of traces."""
+        found = self._call("sampling.pace", float(limit), float(rate), offered, float(seconds))
+        return Pacing(found.rate, found.threshold, found.tracestate, found.budget, found.seconds)
 
     def begin(self, kind: OperationKind, name: str, facts: Mapping[str, object]) -> Beginning:
         """Begins an operation."""
@@ -204,8 +221,8 @@ class Policy:
             given = [Variable(each["name"], each["value"]) for each in variables]
             instance = self._component.instantiate()
             found = instance.call(function, manifest, [Record(name=v.name, value=v.value) for v in given])
-            return {"err": _to_json(found)} if isinstance(found, list) else {"ok": _to_json(found)}
-        return _to_json(self._call(function, *map(_from_json, arguments)))
+            return {"err": plain(found)} if isinstance(found, list) else {"ok": plain(found)}
+        return plain(self._call(function, *map(_from_json, arguments)))
 
     def _call(self, function: str, *arguments: Any, seconds: float = CALL_SECONDS) -> Any:
         if self._failures >= _FAILURES and time.monotonic() < self._resume_at:
@@ -285,8 +302,9 @@ def _plan(found: Any) -> Plan:
         enabled=found.enabled,
         environment=found.environment,
         resource=_attributes(found.resource),
-        rules=[Rule(_attributes(rule.attributes)) for rule in found.rules],
-        dependencies=list(found.dependencies),
+        attributes=_attributes(found.attributes),
+        sampler=_sampler(found.sampler),
+        baggage=list(found.baggage),
         exporter=Exporter(found.exporter.endpoint, Protocol(found.exporter.protocol), found.exporter.timeout),
         batch=Batch(found.batch.queue, found.batch.size, found.batch.delay),
         interval=found.interval,
@@ -302,10 +320,16 @@ def _plan(found: Any) -> Plan:
     )
 
 
-def _to_json(value: Any) -> Any:
-    if isinstance(value, Record):
-        return {name: _to_json(field) for name, field in vars(value).items()}
-    return [_to_json(each) for each in value] if isinstance(value, list) else value
+def _sampler(found: Any) -> Sampler:
+    return Sampler(
+        tracestate=found.tracestate,
+        named=found.named,
+        scoped=found.scoped,
+        dependencies=list(found.dependencies),
+        rules=[Rule(_attributes(rule.attributes)) for rule in found.rules],
+        limit=found.limit,
+        failed=Buffer(found.failed.spans, found.failed.seconds, _attributes(found.failed.attributes)),
+    )
 
 
 def _from_json(value: Any) -> Any:

@@ -6,14 +6,12 @@ written.
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Mapping, MutableMapping
-from typing import TYPE_CHECKING, Final
-from urllib.parse import quote, unquote
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry import baggage, trace
-from opentelemetry.context import Context, create_key, get_current, get_value, set_value
+from opentelemetry import trace
+from opentelemetry.context import Context, get_current
 from opentelemetry.propagators.textmap import (
     CarrierT,
     Getter,
@@ -22,42 +20,42 @@ from opentelemetry.propagators.textmap import (
     default_getter,
     default_setter,
 )
-from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, TraceState
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
+from floe_telemetry import tracestate
 from floe_telemetry._once import warn_once
+from floe_telemetry.baggage_text import BAGGAGE_KEY, baggage_text, baggage_values
+from floe_telemetry.headers import KNOWN_FLAGS, Headers
 
 if TYPE_CHECKING:
-    from floe_telemetry.contract import Extraction, Headers
     from floe_telemetry.policy import Policy
 
-_MEMBERS: Final = create_key("floe-baggage-members")
-_TOKEN: Final = "!#$&'*+-.^_`|~"
-
-
-class _ReceivedTraceState(TraceState):
-    """A tracestate that the policy found valid. The SDK's own check knows Level 1 only and would drop keys
-    that start with a digit.
-    """
-
-    def __init__(self, header: str) -> None:
-        super().__init__()
-        self._dict = dict(member.split("=", 1) for member in header.split(","))
+FIELDS: Final = frozenset({"traceparent", "tracestate", "baggage"})
+"""All that this propagator can read and write."""
+_SPAN_KEY: Final = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, Context())))
+_FLAGS: Final = tuple(TraceFlags(flags) for flags in range(KNOWN_FLAGS + 1))
 
 
 class FloePropagator(TextMapPropagator):
-    """Reads and writes `traceparent`, `tracestate` and `baggage`.
+    """Reads and writes `traceparent`, `tracestate` and `baggage`, or those of them that it is made for.
 
-    What is malformed is left out, and logged once for each kind of mistake. Neither method raises.
+    What is malformed is left out, and logged once for each kind of mistake. Neither method raises. Without a
+    policy of its own it takes the installed provider's, and before there is one an unconfigured policy.
     """
 
-    def __init__(self, policy: Policy | None = None) -> None:
-        self._policy = policy
-        self._loading = threading.Lock()
+    def __init__(self, policy: Policy | None = None, fields: Collection[str] = FIELDS) -> None:
+        self._policy: Final = policy
+        self._fields: Final = FIELDS & set(fields)
+        self._trace: Final = "traceparent" in self._fields
+        self._baggage: Final = "baggage" in self._fields
+        self._unconfigured: Policy | None = None
+        self._loading: Final = threading.Lock()
+        self._of_policy: Headers | None = None
 
     @property
     def fields(self) -> set[str]:
         """Names of the headers."""
-        return {"traceparent", "tracestate", "baggage"}
+        return set(self._fields)
 
     def extract(
         self,
@@ -66,20 +64,30 @@ class FloePropagator(TextMapPropagator):
         getter: Getter[CarrierT] = default_getter,
     ) -> Context:
         """The context with what the carrier holds."""
-        context = get_current() if context is None else context
-        traceparent = _joined(getter.get(carrier, "traceparent"))
-        tracestate = _joined(getter.get(carrier, "tracestate"))
-        received = _joined(getter.get(carrier, "baggage"))
-        if not traceparent and not received:
-            return context
+        if context is None:
+            context = get_current()
         try:
-            extraction = self._loaded().extract(traceparent, tracestate, received)
+            traceparent = state = received = ""
+            if self._trace and (lines := getter.get(carrier, "traceparent")):
+                traceparent = lines[0] if len(lines) == 1 else ",".join(lines)
+                if lines := getter.get(carrier, "tracestate"):
+                    state = lines[0] if len(lines) == 1 else ",".join(lines)
+            if self._baggage and (lines := getter.get(carrier, "baggage")):
+                received = lines[0] if len(lines) == 1 else ",".join(lines)
+            if not traceparent and not received:
+                return context
+            trace_id, span_id, flags, state, members = self._headers().read(traceparent, state, received)
+            values: dict[str, object] = {**context}
+            if span_id:
+                of_span = tracestate.shared(state) if state else None
+                span = SpanContext(trace_id, span_id, True, _FLAGS[flags & KNOWN_FLAGS], of_span)
+                values[_SPAN_KEY] = NonRecordingSpan(span)
+            if members:
+                values |= baggage_values(members)
+            return Context(values)
         except Exception as error:
             warn_once("extract", "no context is taken from incoming headers: %s", error)
             return context
-        for problem in extraction.problems:
-            warn_once(problem.code, "%s", problem.render("incoming headers"))
-        return with_baggage(extraction.baggage, _with_span(extraction, context))
 
     def inject(
         self,
@@ -88,111 +96,47 @@ class FloePropagator(TextMapPropagator):
         setter: Setter[CarrierT] = default_setter,
     ) -> None:
         """Sets the headers of the context in the carrier."""
+        if context is None:
+            context = get_current()
         try:
-            headers = self._headers(get_current() if context is None else context)
+            current: Any = context.get(_SPAN_KEY, trace.INVALID_SPAN)
+            span: SpanContext = current.get_span_context()
+            state = ""
+            trace_id, span_id, _, flags, of_span, valid = span
+            if valid and self._trace:
+                # Version 00 of W3C Trace Context Level 2, section 2.2, with the flags that are known.
+                line = f"00-{trace_id:032x}-{span_id:016x}-{flags & KNOWN_FLAGS:02x}"
+                setter.set(carrier, "traceparent", line)
+                if of_span:
+                    state = of_span.to_header()
+            members = baggage_text(context) if self._baggage and BAGGAGE_KEY in context else ""
+            out_state, out_members = self._headers().write(span, state, members)
+            if out_state and state:
+                setter.set(carrier, "tracestate", out_state)
+            if out_members and self._baggage:
+                setter.set(carrier, "baggage", out_members)
         except Exception as error:
-            warn_once("inject", "no context is written to outgoing headers: %s", error)
-            return
-        for name in ("traceparent", "tracestate", "baggage"):
-            value = getattr(headers, name)
-            if value:
-                setter.set(carrier, name, value)
+            warn_once("inject", "not all context is written to outgoing headers: %s", error)
 
-    def _headers(self, context: Context) -> Headers:
-        span = trace.get_current_span(context).get_span_context()
-        return self._loaded().inject(
-            span.trace_id >> 64,
-            span.trace_id & 0xFFFF_FFFF_FFFF_FFFF,
-            span.span_id,
-            int(span.trace_flags),
-            span.trace_state.to_header() if span.trace_state else "",
-            baggage_text(context),
-        )
+    def _headers(self) -> Headers:
+        policy = self._policy
+        if policy is None:
+            policy = self._policy_of_process()
+        headers = self._of_policy
+        if headers is None or headers.policy is not policy:
+            headers = self._of_policy = Headers(policy)
+        return headers
 
-    def _loaded(self) -> Policy:
-        if self._policy is None:
+    def _policy_of_process(self) -> Policy:
+        from floe_telemetry.provider import installed
+
+        provider = installed()
+        if provider is not None and provider.policy is not None:
+            return provider.policy
+        if self._unconfigured is None:
             with self._loading:
-                if self._policy is None:
+                if self._unconfigured is None:
                     from floe_telemetry.policy import Policy
 
-                    self._policy = Policy.load()
-        return self._policy
-
-
-class _EnvironGetter(Getter[Mapping[str, str]]):
-    def get(self, carrier: Mapping[str, str], key: str) -> list[str] | None:
-        value = carrier.get(key.upper())
-        return [value] if value else None
-
-    def keys(self, carrier: Mapping[str, str]) -> list[str]:
-        return list(carrier)
-
-
-class _EnvironSetter(Setter[MutableMapping[str, str]]):
-    def set(self, carrier: MutableMapping[str, str], key: str, value: str) -> None:
-        carrier[key.upper()] = value
-
-
-ENVIRON_VARIABLES: Final = ("TRACEPARENT", "TRACESTATE", "BAGGAGE")
-
-
-def environ_carrier(propagator: TextMapPropagator, context: Context | None = None) -> dict[str, str]:
-    """TRACEPARENT, TRACESTATE and BAGGAGE of the context, for the environment of a child process."""
-    carrier: dict[str, str] = {}
-    propagator.inject(carrier, context, _EnvironSetter())
-    return carrier
-
-
-def environ_context(
-    propagator: TextMapPropagator, environ: Mapping[str, str] | None = None, context: Context | None = None
-) -> Context:
-    """The context that a process was started with: TRACEPARENT, TRACESTATE and BAGGAGE of its environment."""
-    found = os.environ if environ is None else environ
-    return propagator.extract(found, Context() if context is None else context, _EnvironGetter())
-
-
-def with_baggage(text: str, context: Context) -> Context:
-    """The context with the members of canonical baggage text.
-
-    The SDK's baggage has no place for properties, so that each member's text is kept beside it.
-    """
-    if not text:
-        return context
-    members = {}
-    for member in text.split(","):
-        key, _, rest = member.partition("=")
-        value = unquote(rest.partition(";")[0])
-        context = baggage.set_baggage(key, value, context)
-        members[key] = (value, member)
-    return set_value(_MEMBERS, members, context)
-
-
-def baggage_text(context: Context) -> str:
-    """The context's baggage as text. A member that is as it was received has the text that was received."""
-    known = get_value(_MEMBERS, context)
-    received: dict[str, tuple[str, str]] = known if isinstance(known, dict) else {}
-    texts = []
-    for key, value in baggage.get_all(context).items():
-        as_received = received.get(key)
-        if as_received and as_received[0] == value:
-            texts.append(as_received[1])
-        else:
-            texts.append(f"{key}={quote(str(value), safe=_TOKEN)}")
-    return ",".join(texts)
-
-
-def _joined(values: list[str] | None) -> str:
-    return ",".join(values) if values else ""
-
-
-def _with_span(extraction: Extraction, context: Context) -> Context:
-    if not extraction.span:
-        return context
-    span = SpanContext(
-        (extraction.high << 64) | extraction.low,
-        extraction.span,
-        is_remote=True,
-        trace_flags=TraceFlags(extraction.flags),
-        trace_state=_ReceivedTraceState(extraction.tracestate) if extraction.tracestate else None,
-    )
-    return trace.set_span_in_context(NonRecordingSpan(span), context)
+                    self._unconfigured = Policy.load()
+        return self._unconfigured

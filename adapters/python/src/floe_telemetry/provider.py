@@ -12,14 +12,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry import context as otel_context
-from opentelemetry import propagate
 from opentelemetry.context import Context
 
+from floe_telemetry import carriers, propagators
 from floe_telemetry._once import logger, warn_once
 from floe_telemetry.contract import OperationKind, Plan, Variable
 from floe_telemetry.manifest import ManifestError, manifest_path, read_manifest
 from floe_telemetry.operation import Operation
-from floe_telemetry.propagator import FloePropagator, environ_carrier, environ_context
 
 if TYPE_CHECKING:
     from floe_telemetry.policy import Policy
@@ -42,8 +41,9 @@ class TelemetryProvider:
         self.policy: Final = policy
         self.plan: Final = plan
         self.sdk: Final = sdk
-        self.propagator: Final = FloePropagator(policy)
-        self.context: Final = environ_context(self.propagator)
+        self.propagator: Final = propagators.configured(policy, os.environ)
+        """The propagators that OTEL_PROPAGATORS names; by default floe's."""
+        self.context: Final = carriers.environ_context(self.propagator)
         """The context that this process was started with, by TRACEPARENT in its environment."""
         self._attached: object | None = None
 
@@ -82,7 +82,7 @@ class TelemetryProvider:
                     logger.warning("telemetry is set up already; the second provider is not installed")
                 return _installed
             _installed = self
-        propagate.set_global_textmap(self.propagator)
+        propagators.install(self.propagator)
         if self.context:
             self._attached = otel_context.attach(self.context)
         if self.sdk and self.plan:
@@ -103,7 +103,15 @@ class TelemetryProvider:
 
     def environ(self, context: Context | None = None) -> dict[str, str]:
         """TRACEPARENT, TRACESTATE and BAGGAGE for the environment of a child process."""
-        return environ_carrier(self.propagator, context)
+        return carriers.environ_carrier(self.propagator, context)
+
+    def run_tags(self, context: Context | None = None) -> dict[str, str]:
+        """The context as tags of a Dagster run that is launched."""
+        return carriers.run_tags(self.propagator, context)
+
+    def env_list(self, context: Context | None = None) -> list[dict[str, str]]:
+        """The context as entries of a Kubernetes container's `env`."""
+        return carriers.env_list(self.propagator, context)
 
     def counts(self) -> dict[str, Counts]:
         """What was produced, delivered, dropped and waits, by signal."""

@@ -10,18 +10,24 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from opentelemetry import metrics
+from opentelemetry import metrics, trace
 from opentelemetry.context import Context
 from opentelemetry.sdk._logs import LoggerProvider, ReadWriteLogRecord
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, Tracer, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.util.types import Attributes
 
 from floe_telemetry._once import logger, warn_once
+from floe_telemetry.baggage_attributes import (
+    BaggageAttributes,
+    BaggageLogProcessor,
+    BaggageSpanProcessor,
+)
+from floe_telemetry.clock import MONOTONIC, Clock
 from floe_telemetry.contract import CONTRACT_VERSION, InstrumentKind, Measurement, Plan
 from floe_telemetry.export import (
     SIGNALS,
@@ -32,7 +38,9 @@ from floe_telemetry.export import (
     SpanExport,
     check_protocol,
 )
+from floe_telemetry.failed import FailedOperations
 from floe_telemetry.policy import Policy
+from floe_telemetry.redaction import Redactor
 from floe_telemetry.sampler import FloeSampler
 
 SCOPE: Final = "floe_telemetry"
@@ -50,15 +58,48 @@ class Counts:
     queued: int
 
 
+class _TracerProvider(TracerProvider):
+    """The SDK's provider, which tells the sampler the scope where that matters, and the exporter whether
+    others see spans.
+    """
+
+    export: SpanExport | None = None
+    """Set when floe's own processors are there."""
+
+    def __init__(self, sampler: FloeSampler, *, scoped: bool, **options: Any) -> None:
+        super().__init__(sampler, **options)
+        self._sampler_of: Final = sampler.scoped if scoped else None
+
+    def get_tracer(self, instrumenting_module_name: str, *arguments: Any, **options: Any) -> trace.Tracer:
+        tracer = super().get_tracer(instrumenting_module_name, *arguments, **options)
+        if self._sampler_of is not None and isinstance(tracer, Tracer):
+            tracer.sampler = self._sampler_of(instrumenting_module_name or "")
+        return tracer
+
+    def add_span_processor(self, span_processor: SpanProcessor) -> None:
+        if self.export is not None:
+            self.export.shared = True
+        super().add_span_processor(span_processor)
+
+
 class _SpanProcessor(BatchSpanProcessor):
-    """The SDK's processor, which counts."""
+    """The SDK's processor, which counts, and lets operations that are not sampled wait for a failure."""
 
     produced = 0
 
+    def __init__(self, exporter: SpanExporter, failed: FailedOperations | None, **options: Any) -> None:
+        super().__init__(exporter, **options)
+        self._failed: Final = failed
+
     def on_end(self, span: ReadableSpan) -> None:
-        if span.context and span.context.trace_flags.sampled:
+        context = span.context
+        if context is not None and context.trace_flags & 1:
             self.produced += 1
-        super().on_end(span)
+            self._batch_processor.emit(span)
+        elif self._failed is not None:
+            for each in self._failed.ended(span):
+                self.produced += 1
+                self._batch_processor.emit(each)
 
 
 class _LogProcessor(BatchLogRecordProcessor):
@@ -74,7 +115,7 @@ class _LogProcessor(BatchLogRecordProcessor):
 class Sdk:
     """Tracer, meter and logger provider of one plan, and their way to the Collector."""
 
-    def __init__(self, policy: Policy, plan: Plan) -> None:
+    def __init__(self, policy: Policy, plan: Plan, clock: Clock = MONOTONIC) -> None:
         check_protocol(plan.exporter)
         self._plan: Final = plan
         self._outlets: Final = {signal: Outlet(signal, plan.exporter) for signal in SIGNALS}
@@ -93,13 +134,32 @@ class Sdk:
         # Given explicitly: the SDK would measure itself on the global meter provider, which is another one at
         # times.
         meters: dict[str, Any] = {"meter_provider": self.meter_provider}
-        self._spans: Final = _SpanProcessor(SpanExport(policy, self._outlets["traces"]), **batch, **meters)
-        self.tracer_provider: Final = TracerProvider(
-            FloeSampler(policy, plan), resource, shutdown_on_exit=False, **meters
+        redactor = Redactor(policy)
+        failed = plan.sampler.failed
+        self.failed: Final = FailedOperations(failed, clock) if failed.spans else None
+        """Where operations that are not sampled are recorded all the same, and wait."""
+        export = SpanExport(redactor, self._outlets["traces"], plan.attributes)
+        self._spans: Final = _SpanProcessor(
+            export,
+            self.failed,
+            **batch,
+            **meters,
         )
-        self.tracer_provider.add_span_processor(self._spans)
-        self._logs: Final = _LogProcessor(LogExport(policy, self._outlets["logs"]), **batch, **meters)
+        self.tracer_provider: Final = _TracerProvider(
+            FloeSampler(policy, plan, clock=clock),
+            scoped=plan.sampler.scoped,
+            resource=resource,
+            shutdown_on_exit=False,
+            **meters,
+        )
+        self._logs: Final = _LogProcessor(LogExport(redactor, self._outlets["logs"]), **batch, **meters)
         self.logger_provider: Final = LoggerProvider(resource, shutdown_on_exit=False, **meters)
+        if plan.baggage:
+            attributes = BaggageAttributes(plan.baggage)
+            self.tracer_provider.add_span_processor(BaggageSpanProcessor(attributes))
+            self.logger_provider.add_log_record_processor(BaggageLogProcessor(attributes))
+        self.tracer_provider.add_span_processor(self._spans)
+        self.tracer_provider.export = export
         self.logger_provider.add_log_record_processor(self._logs)
         self.tracer: Final = self.tracer_provider.get_tracer(SCOPE, CONTRACT_VERSION)
         self._record: Final = _recorders(self.meter_provider.get_meter(SCOPE, CONTRACT_VERSION), plan)

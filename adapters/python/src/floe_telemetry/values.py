@@ -1,168 +1,333 @@
 """Component values to and from memory, in the layout of wasmtime's C API.
 
 wasmtime's own `Func.__call__` makes every type object anew in each call and lays each value out field by
-field through ctypes, which costs most of a call's time. Here types are read once, arguments are written to
-one block, and results are read by their own description.
+field through ctypes, which costs most of a call's time. Here a type is read once: what writes and what reads
+its values is made for it, arguments go into memory that is there already, and a record is read at one go.
+
+The layout is of wasmtime's C header, not of its Python API: `check_layout` compares the two.
 """
 
 from __future__ import annotations
 
+import builtins
 import ctypes
 import struct
 from collections.abc import Callable, Sequence
 from ctypes import string_at
-from types import SimpleNamespace
-from typing import Any, Final
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
 
 import wasmtime.component as wasm
 from wasmtime import _ffi as ffi
 
-Record = SimpleNamespace
-"""A record: an attribute a field, by the field's WIT name."""
 
-_VALUE: Final = 32  # kind at 0, contents at 8
+class Record(wasm.Record):
+    """A record as an argument: an attribute a field, by the field's WIT name."""
+
+    def __init__(self, **fields: Any) -> None:
+        self.__dict__.update(fields)
+
+
+class ReadRecord(tuple[Any, ...]):
+    """A record as a result: a tuple of its fields, with an attribute for each by its WIT name."""
+
+    __slots__ = ()
+    names: tuple[str, ...] = ()
+
+
+VALUE: Final = 32
+"""Bytes of a value: its kind at 0, its contents at 8."""
 _ENTRY: Final = 48  # of a record: length and address of the field's name, then the value
+_NAME: Final = "16x"
 _HEAD: Final = struct.Struct("<B7xQQ")  # kind, and two words: length and address of text, list and record
-_WORD: Final = struct.Struct("<Q")
 _WORDS: Final = struct.Struct("<QQ")
-_BOOL, _U8, _U32, _S32, _U64, _F64 = 0, 2, 6, 5, 8, 10
 _STRING, _LIST, _RECORD, _ENUM, _OPTION, _RESULT = 12, 13, 14, 17, 18, 19
-_SCALARS: Final = {
-    _BOOL: struct.Struct("<B7x?"),
-    _U8: struct.Struct("<B7xB"),
-    _S32: struct.Struct("<B7xi"),
-    _U32: struct.Struct("<B7xI"),
-    _U64: struct.Struct("<B7xQ"),
-    _F64: struct.Struct("<B7xd"),
+_SCALARS: Final[dict[type[wasm.ValType], tuple[int, str]]] = {
+    wasm.Bool: (0, "?"),
+    wasm.U8: (2, "B"),
+    wasm.S32: (5, "i"),
+    wasm.U32: (6, "I"),
+    wasm.U64: (8, "Q"),
+    wasm.F64: (10, "d"),
+}
+_KINDS: Final = {
+    **{type.__name__.upper(): kind for type, (kind, _) in _SCALARS.items()},
+    **{"STRING": _STRING, "LIST": _LIST, "RECORD": _RECORD},
+    **{"ENUM": _ENUM, "OPTION": _OPTION, "RESULT": _RESULT},
 }
 
-if (
-    ctypes.sizeof(ffi.wasmtime_component_val_t) != _VALUE
-    or ctypes.sizeof(ffi.wasmtime_component_valrecord_entry_t) != _ENTRY
-    or ffi.wasmtime_component_val_t.of.offset != 8
-    or ffi.wasmtime_component_valrecord_entry_t.val.offset != 16
-):
-    raise ImportError("this version of wasmtime lays component values out in another way")
+
+class LayoutError(Exception):
+    """This version of wasmtime lays component values out in another way."""
 
 
-Writer = Callable[["Block", int, Any], None]
-"""Writes a value of one type at an offset of a block."""
+def check_layout() -> None:
+    """Raises [`LayoutError`] unless wasmtime's layout is that of this module."""
+    value: Any = ffi.wasmtime_component_val_t
+    entry: Any = ffi.wasmtime_component_valrecord_entry_t
+    result: Any = ffi.wasmtime_component_valresult_t
+    text: Any = ffi.wasm_byte_vec_t
+    vectors: tuple[Any, ...] = (text, ffi.wasmtime_component_vallist_t, ffi.wasmtime_component_valrecord_t)
+    found = (
+        ctypes.sizeof(value),
+        value.kind.offset,
+        value.of.offset,
+        ctypes.sizeof(entry),
+        entry.name.offset,
+        entry.val.offset,
+        *((vector.size.offset, vector.data.offset) for vector in vectors),
+        (result.is_ok.offset, result.val.offset),
+    )
+    kinds = {name: getattr(ffi, f"WASMTIME_COMPONENT_{name}").value for name in _KINDS}
+    if found != (VALUE, 0, 8, _ENTRY, 0, 16, (0, 8), (0, 8), (0, 8), (0, 8)) or kinds != _KINDS:
+        raise LayoutError("this version of wasmtime lays component values out in another way")
 
 
-class Block:
-    """Arguments in one piece of memory. Addresses are offsets until all is written: a block moves as it
-    grows.
-    """
+class Full(Exception):
+    """An arena is too small for what was to be written. `size` would have been enough so far."""
 
-    def __init__(self, writers: Sequence[Writer], arguments: Sequence[Any]) -> None:
-        if len(writers) != len(arguments):
-            raise TypeError(f"{len(arguments)} arguments for {len(writers)} parameters")
-        self.bytes: Final = bytearray(_VALUE * len(arguments))
-        self.addresses: Final[list[int]] = []
-        for position, (write, argument) in enumerate(zip(writers, arguments, strict=True)):
-            write(self, _VALUE * position, argument)
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.size = size
+
+
+class Arena:
+    """Memory for one call at a time: the result's value at 0, then the arguments, then what they point to."""
+
+    def __init__(self, size: int) -> None:
+        self.data: Final = bytearray(size)
+        self.base: Final = ctypes.addressof((ctypes.c_char * size).from_buffer(self.data))
+        self.size: Final = size
+        self.used = 0
 
     def place(self, size: int) -> int:
-        """Room for this many bytes, on a word's boundary."""
-        at = (len(self.bytes) + 7) & ~7
-        self.bytes.extend(bytes(at + size - len(self.bytes)))
+        """The offset of a free place of this size, on a word's boundary."""
+        at = self.used
+        if at + size > self.size:
+            raise Full(at + size)
+        self.used = at + size + 7 & ~7
         return at
 
     def text(self, text: bytes) -> int:
-        """The offset of a copy of this text."""
-        at = len(self.bytes)
-        self.bytes.extend(text)
-        return at
+        """The address of a copy of this text."""
+        at = self.place(len(text))
+        self.data[at : at + len(text)] = text
+        return self.base + at
 
-    def fixed(self) -> ctypes.Array[ctypes.c_char]:
-        """The block where it stays, its offsets turned into addresses."""
-        fixed = (ctypes.c_char * max(1, len(self.bytes))).from_buffer(self.bytes or bytearray(1))
-        base = ctypes.addressof(fixed)
-        for at in self.addresses:
-            (offset,) = _WORD.unpack_from(self.bytes, at)
-            _WORD.pack_into(self.bytes, at, base + offset)
-        return fixed
+
+Arguments = Callable[[Arena, tuple[Any, ...]], None]
+"""Writes the arguments of one function."""
+
+
+def arguments_writer(types: Sequence[wasm.ValType]) -> Arguments:
+    """What writes arguments of these types, and a result that holds nothing: the callee drops the one that it
+    finds.
+    """
+    if all(isinstance(type, wasm.String) or type.__class__ in _SCALARS for type in types):
+        return _flat_arguments(types)
+    writers = [writer(type) for type in types]
+    places = range(VALUE, VALUE * (1 + len(types)), VALUE)
+    nothing = bytes(VALUE)
+
+    def write(arena: Arena, arguments: tuple[Any, ...]) -> None:
+        arena.data[:VALUE] = nothing
+        arena.used = VALUE * (1 + len(writers))
+        for write_one, at, argument in zip(writers, places, arguments, strict=True):
+            write_one(arena, at, argument)
+
+    return write
+
+
+def _flat_arguments(types: Sequence[wasm.ValType]) -> Arguments:
+    """Texts and numbers only: all of their values are written at one go, the result's before them."""
+    format = f"<{VALUE}x"
+    kinds: list[int] = []
+    for type in types:
+        kind, contents = _SCALARS.get(type.__class__, (_STRING, "QQ"))
+        kinds.append(kind)
+        format += f"B7x{contents}{24 - struct.calcsize(f'<{contents}')}x"
+    values = struct.Struct(format)
+
+    def write(arena: Arena, arguments: tuple[Any, ...]) -> None:
+        words: list[Any] = []
+        end = values.size
+        for kind, argument in zip(kinds, arguments, strict=True):
+            if kind != _STRING:
+                words += (kind, argument)
+            elif argument:
+                text = argument.encode()
+                start, end = end, end + len(text)
+                if end > arena.size:
+                    raise Full(end)
+                arena.data[start:end] = text
+                words += (_STRING, len(text), arena.base + start)
+            else:
+                words += (_STRING, 0, arena.base)
+        values.pack_into(arena.data, 0, *words)
+
+    return write
+
+
+Writer = Callable[[Arena, int, Any], None]
+"""Writes a value of one type at an offset of an arena."""
 
 
 def writer(type: wasm.ValType) -> Writer:
-    """What writes values of a type. A type that the contract does not use is a `TypeError`."""
+    """What writes values of a type. A type that the contract does not use is a `KeyError`."""
     if isinstance(type, (wasm.String, wasm.EnumType)):
         kind = _STRING if isinstance(type, wasm.String) else _ENUM
 
-        def write_text(block: Block, at: int, value: Any) -> None:
+        def write_text(arena: Arena, at: int, value: Any) -> None:
             text = value.encode()
-            _HEAD.pack_into(block.bytes, at, kind, len(text), block.text(text))
-            block.addresses.append(at + 16)
+            _HEAD.pack_into(arena.data, at, kind, len(text), arena.text(text))
 
         return write_text
     if isinstance(type, wasm.ListType):
         element = writer(type.element)
 
-        def write_list(block: Block, at: int, value: Any) -> None:
-            first = block.place(_VALUE * len(value))
-            _HEAD.pack_into(block.bytes, at, _LIST, len(value), first)
-            block.addresses.append(at + 16)
+        def write_list(arena: Arena, at: int, value: Any) -> None:
+            first = arena.place(VALUE * len(value))
+            _HEAD.pack_into(arena.data, at, _LIST, len(value), arena.base + first)
             for position, each in enumerate(value):
-                element(block, first + _VALUE * position, each)
+                element(arena, first + VALUE * position, each)
 
         return write_list
     if isinstance(type, wasm.RecordType):
         fields = [(name, name.encode(), writer(field)) for name, field in type.fields]
 
-        def write_record(block: Block, at: int, value: Any) -> None:
-            first = block.place(_ENTRY * len(fields))
-            _HEAD.pack_into(block.bytes, at, _RECORD, len(fields), first)
-            block.addresses.append(at + 16)
+        def write_record(arena: Arena, at: int, value: Any) -> None:
+            first = arena.place(_ENTRY * len(fields))
+            _HEAD.pack_into(arena.data, at, _RECORD, len(fields), arena.base + first)
             for position, (name, text, write) in enumerate(fields):
                 entry = first + _ENTRY * position
-                _WORDS.pack_into(block.bytes, entry, len(text), block.text(text))
-                block.addresses.append(entry + 8)
-                write(block, entry + 16, getattr(value, name))
+                _WORDS.pack_into(arena.data, entry, len(text), arena.text(text))
+                write(arena, entry + 16, getattr(value, name))
 
         return write_record
     if isinstance(type, wasm.OptionType):
         payload = writer(type.payload)
 
-        def write_option(block: Block, at: int, value: Any) -> None:
+        def write_option(arena: Arena, at: int, value: Any) -> None:
             if value is None:
-                _HEAD.pack_into(block.bytes, at, _OPTION, 0, 0)
+                _HEAD.pack_into(arena.data, at, _OPTION, 0, 0)
                 return
-            place = block.place(_VALUE)
-            _HEAD.pack_into(block.bytes, at, _OPTION, place, 0)
-            block.addresses.append(at + 8)
-            payload(block, place, value)
+            place = arena.place(VALUE)
+            _HEAD.pack_into(arena.data, at, _OPTION, arena.base + place, 0)
+            payload(arena, place, value)
 
         return write_option
-    kinds = {wasm.Bool: _BOOL, wasm.U8: _U8, wasm.U32: _U32, wasm.S32: _S32, wasm.U64: _U64, wasm.F64: _F64}
-    scalar = kinds[type.__class__]
-    pack_into = _SCALARS[scalar].pack_into
+    kind, format = _SCALARS[type.__class__]
+    pack_into = struct.Struct(f"<B7x{format}").pack_into
 
-    def write_scalar(block: Block, at: int, value: Any) -> None:
-        pack_into(block.bytes, at, scalar, value)
+    def write_scalar(arena: Arena, at: int, value: Any) -> None:
+        pack_into(arena.data, at, kind, value)
 
     return write_scalar
 
 
-def read(memory: bytes, at: int = 0) -> Any:
-    """The value at an offset. An option is its payload or `None`; of a result, the payload stands for
-    either case.
+Take = Callable[[Sequence[Any], int], Any]
+"""Takes a value out of the words that its bytes were unpacked to, the first of them at a position."""
+
+
+class Reader(NamedTuple):
+    """How values of one type are read: their bytes become words by a `struct` format, and the words a value.
+
+    A value that is its one word has nothing to take.
     """
-    kind, first, second = _HEAD.unpack_from(memory, at)
-    if kind in (_STRING, _ENUM):
-        return string_at(second, first).decode()
-    if kind == _RECORD:
-        entries = string_at(second, _ENTRY * first)
-        record = Record()
-        fields = record.__dict__
-        for entry in range(0, _ENTRY * first, _ENTRY):
-            length, name = _WORDS.unpack_from(entries, entry)
-            fields[string_at(name, length).decode()] = read(entries, entry + 16)
-        return record
-    if kind == _LIST:
-        elements = string_at(second, _VALUE * first)
-        return [read(elements, element) for element in range(0, _VALUE * first, _VALUE)]
-    if kind == _OPTION:
-        return read(string_at(first, _VALUE)) if first else None
-    if kind == _RESULT:
-        return read(string_at(second, _VALUE)) if second else None
-    return _SCALARS[kind].unpack_from(memory, at)[1]
+
+    format: str
+    words: int
+    take: Take | None
+
+
+_TWO_WORDS: Final = "8xQQ8x"
+
+
+def reader(type: wasm.ValType) -> Reader:
+    """What reads values of a type. An option is its payload or `None`; of a result, the payload stands for
+    either case. A type that the contract does not use is a `KeyError`.
+    """
+    if isinstance(type, (wasm.String, wasm.EnumType)):
+        return Reader(_TWO_WORDS, 2, _take_text)
+    if isinstance(type, wasm.ListType):
+        return Reader(_TWO_WORDS, 2, _list_taker(type))
+    if isinstance(type, wasm.RecordType):
+        return Reader(_TWO_WORDS, 2, _record_taker(type))
+    if isinstance(type, wasm.OptionType):
+        payload = _pointed(type.payload)
+        return Reader("8xQ16x", 1, lambda words, at: payload(words[at]) if words[at] else None)
+    if isinstance(type, wasm.ResultType):
+        cases = tuple(case and _pointed(case) for case in (type.err, type.ok))
+
+        def take_result(words: Sequence[Any], at: int) -> Any:
+            case = cases[words[at]]
+            return case(words[at + 1]) if case else None
+
+        return Reader("8x?7xQ8x", 2, take_result)
+    _, format = _SCALARS[type.__class__]
+    return Reader(f"8x{format}{24 - struct.calcsize(f'<{format}')}x", 1, None)
+
+
+def value_reader(type: wasm.ValType) -> Callable[[Any], Any]:
+    """What reads a value of a type at the beginning of memory."""
+    format, _, take = reader(type)
+    unpack_from = struct.Struct(f"<{format}").unpack_from
+    if take is None:
+        return lambda memory: unpack_from(memory)[0]
+    return lambda memory: take(unpack_from(memory), 0)
+
+
+def _take_text(words: Sequence[Any], at: int) -> str:
+    return string_at(words[at + 1], words[at]).decode() if words[at] else ""
+
+
+def _list_taker(type: wasm.ListType) -> Take:
+    format, _, take = reader(type.element)
+    unpack_each = struct.Struct(f"<{format}").iter_unpack
+
+    def take_list(words: Sequence[Any], at: int) -> list[Any]:
+        length = words[at]
+        if not length:
+            return []
+        elements = unpack_each(string_at(words[at + 1], VALUE * length))
+        return [take(each, 0) for each in elements] if take else [each[0] for each in elements]
+
+    return take_list
+
+
+def _record_taker(type: wasm.RecordType) -> Take:
+    """A record's entries come in the order of its type's fields, and are unpacked at one go."""
+    format, place = "<", 0
+    fields: list[tuple[Take | None, int]] = []
+    names = []
+    for name, field in type.fields:
+        of_field = reader(field)
+        format += _NAME + of_field.format
+        fields.append((of_field.take, place))
+        place += of_field.words
+        names.append(name)
+    unpack, size = struct.Struct(format).unpack, _ENTRY * len(fields)
+    of_name = {name: property(itemgetter(position)) for position, name in enumerate(names)}
+    record: Any = builtins.type("Record", (ReadRecord,), {"__slots__": (), "names": tuple(names), **of_name})
+
+    def take_record(words: Sequence[Any], at: int) -> ReadRecord:
+        found = unpack(string_at(words[at + 1], size))
+        read: ReadRecord = record([take(found, at) if take else found[at] for take, at in fields])
+        return read
+
+    return take_record
+
+
+def _pointed(type: wasm.ValType) -> Callable[[int], Any]:
+    """What reads a value of a type at an address."""
+    read = value_reader(type)
+    return lambda address: read(string_at(address, VALUE))
+
+
+def plain(value: Any) -> Any:
+    """A value with objects in place of records, whichever way they were read."""
+    if isinstance(value, ReadRecord):
+        return {name: plain(field) for name, field in zip(value.names, value, strict=True)}
+    if isinstance(value, wasm.Record):
+        return {name: plain(field) for name, field in vars(value).items()}
+    return [plain(each) for each in value] if isinstance(value, list) else value

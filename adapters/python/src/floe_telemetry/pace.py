@@ -1,0 +1,73 @@
+"""Pacer: the policy's limit of traces that a process starts in a second, at work."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Final
+from weakref import WeakMethod
+
+from opentelemetry.trace import TraceState
+
+from floe_telemetry import tracestate
+from floe_telemetry._once import warn_once
+from floe_telemetry.clock import Clock
+from floe_telemetry.contract import Pacing
+from floe_telemetry.engine import ComponentError
+from floe_telemetry.policy import Policy
+
+_ALL: Final = Pacing(rate=-1.0, threshold=0, tracestate="", budget=2**32 - 1, seconds=1.0)
+"""Before the first call, and where the policy fails: what sampling decides."""
+
+
+class Pacer:
+    """Counts the traces that want to start, and asks the policy at the end of each window of time how the
+    next one is to be.
+    """
+
+    def __init__(self, policy: Policy, limit: float, clock: Clock) -> None:
+        self._policy: Final = policy
+        self._limit: Final = limit
+        self._clock: Final = clock
+        self._lock = threading.Lock()
+        self._offered = self._kept = 0
+        self._began = self._ends = clock()
+        self._pacing = _ALL
+        self._state: TraceState | None = None
+        after_fork = WeakMethod(self._after_fork)
+        os.register_at_fork(after_in_child=lambda: (method := after_fork()) and method())
+        self._next_window()
+
+    def admit(self, randomness: int, threshold: int) -> tuple[bool, TraceState | None]:
+        """Whether a trace of this randomness starts under this threshold of sampling's, and its tracestate if
+        this limit's threshold is the greater.
+        """
+        if self._clock() >= self._ends:
+            self._next_window()
+        with self._lock:
+            self._offered += 1
+            pacing = self._pacing
+            if randomness < max(threshold, pacing.threshold) or self._kept >= pacing.budget:
+                return False, None
+            self._kept += 1
+            return True, self._state if pacing.threshold > threshold else None
+
+    def _next_window(self) -> None:
+        with self._lock:
+            now = self._clock()
+            if now < self._ends:
+                return  # another thread was faster
+            # Until the answer is there, other threads go on in the window as it was.
+            offered, seconds, pacing = self._offered, now - self._began, self._pacing
+            self._offered, self._began, self._ends = 0, now, now + pacing.seconds
+        try:
+            pacing = self._policy.pace(self._limit, pacing.rate, offered, seconds)
+        except ComponentError as error:
+            warn_once("pace", "%s; the limit of traces stays as it was", error)
+        with self._lock:
+            self._pacing, self._kept = pacing, 0
+            self._state = tracestate.shared(pacing.tracestate) if pacing.tracestate else None
+            self._ends = self._began + pacing.seconds
+
+    def _after_fork(self) -> None:
+        self._lock = threading.Lock()

@@ -1,0 +1,98 @@
+//! The pace at which this process starts traces, where the manifest limits it.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use opentelemetry::trace::TraceState;
+
+use crate::clock::Clock;
+use crate::policy::Policy;
+use crate::warning;
+
+/// Counts traces that want to start, and asks the policy once in a while how many may.
+pub(crate) struct Pacer {
+    policy: Policy,
+    limit: f64,
+    clock: Arc<dyn Clock>,
+    window: Mutex<Window>,
+}
+
+struct Window {
+    since: Duration,
+    until: Duration,
+    rate: f64,
+    threshold: u64,
+    state: TraceState,
+    budget: u32,
+    offered: u64,
+    kept: u32,
+}
+
+impl fmt::Debug for Pacer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pacer")
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Pacer {
+    pub(crate) fn new(policy: Policy, limit: f64, clock: Arc<dyn Clock>) -> Self {
+        let now = clock.now();
+        Self {
+            policy,
+            limit,
+            window: Mutex::new(Window {
+                since: now,
+                until: now,
+                rate: -1.0,
+                threshold: 0,
+                state: TraceState::NONE,
+                budget: 0,
+                offered: 0,
+                kept: 0,
+            }),
+            clock,
+        }
+    }
+
+    /// Whether a trace of this randomness, which its intent keeps from `threshold` on, may start, and its `tracestate` if the pace and not
+    /// the intent says it.
+    pub(crate) fn start(&self, randomness: u64, threshold: u64) -> Option<Option<TraceState>> {
+        let now = self.clock.now();
+        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        if now >= window.until {
+            self.next(&mut window, now);
+        }
+        window.offered += 1;
+        let keep = randomness >= threshold.max(window.threshold) && window.kept < window.budget;
+        if !keep {
+            return None;
+        }
+        window.kept += 1;
+        Some((window.threshold > threshold).then(|| window.state.clone()))
+    }
+
+    fn next(&self, window: &mut Window, now: Duration) {
+        let seconds = (now - window.since).as_secs_f64();
+        match self.policy.pace(self.limit, window.rate, window.offered, seconds) {
+            Ok(pacing) => {
+                window.rate = pacing.rate;
+                window.threshold = pacing.threshold;
+                window.state = pacing.tracestate.parse().unwrap_or_default();
+                window.budget = pacing.budget;
+                let length = Duration::try_from_secs_f64(pacing.seconds).unwrap_or(Duration::from_secs(1));
+                window.until = now + length;
+            }
+            // The limit holds all the same; what is kept is no fair sample then.
+            Err(problem) => {
+                warning::once(problem.code, &problem.message, "traces are kept up to the limit");
+                window.threshold = 0;
+                window.budget = self.limit.max(1.0) as u32;
+                window.until = now + Duration::from_secs(1);
+            }
+        }
+        (window.since, window.offered, window.kept) = (now, 0, 0);
+    }
+}

@@ -1,0 +1,108 @@
+//! What happens to a span as it starts and ends: baggage becomes attributes, and failed operations are kept.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use opentelemetry::logs::{AnyValue, LogRecord};
+use opentelemetry::trace::Span as _;
+use opentelemetry::{Context, InstrumentationScope};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::logs::{LogProcessor, SdkLogRecord};
+use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
+
+use crate::baggage::AllowList;
+use crate::bindings::exports::floe::telemetry::configuration::Plan;
+use crate::clock::Clock;
+use crate::failed::{FailedOperations, OperationStart};
+
+/// A span processor in front of the one that exports.
+#[derive(Debug)]
+pub struct FloeSpanProcessor<P> {
+    inner: P,
+    baggage: AllowList,
+    failed: Option<FailedOperations>,
+}
+
+impl<P> FloeSpanProcessor<P> {
+    /// A processor for a plan. Operations that may fail yet wait by this clock.
+    pub fn new(inner: P, plan: &Plan, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            inner,
+            baggage: AllowList::new(&plan.baggage),
+            failed: FailedOperations::new(&plan.sampler.failed, clock),
+        }
+    }
+}
+
+impl<P: SpanProcessor> SpanProcessor for FloeSpanProcessor<P> {
+    fn on_start(&self, span: &mut Span, context: &Context) {
+        self.baggage
+            .attributes(context, |attribute| span.set_attribute(attribute));
+        if let Some(failed) = &self.failed
+            && !span.span_context().is_sampled()
+            && context.get::<OperationStart>().is_some()
+        {
+            failed.started(span.span_context());
+        }
+        self.inner.on_start(span, context);
+    }
+
+    fn on_end(&self, span: SpanData) {
+        if span.span_context.is_sampled() {
+            self.inner.on_end(span);
+        } else if let Some(failed) = &self.failed {
+            for span in failed.ended(span) {
+                self.inner.on_end(span);
+            }
+        }
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.inner.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.inner.shutdown_with_timeout(timeout)
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.inner.set_resource(resource);
+    }
+}
+
+/// A log processor in front of the one that exports.
+#[derive(Debug)]
+pub(crate) struct FloeLogProcessor<P> {
+    pub(crate) inner: P,
+    pub(crate) baggage: AllowList,
+}
+
+impl<P: LogProcessor> LogProcessor for FloeLogProcessor<P> {
+    fn emit(&self, record: &mut SdkLogRecord, scope: &InstrumentationScope) {
+        if !self.baggage.is_empty() {
+            self.baggage.attributes(&Context::current(), |attribute| {
+                // What the application says of itself wins.
+                if record.attributes_iter().all(|(key, _)| *key != attribute.key) {
+                    record.add_attribute(
+                        attribute.key,
+                        AnyValue::from(attribute.value.as_str().into_owned()),
+                    );
+                }
+            });
+        }
+        self.inner.emit(record, scope);
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.inner.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.inner.shutdown_with_timeout(timeout)
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.inner.set_resource(resource);
+    }
+}
