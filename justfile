@@ -37,6 +37,7 @@ test: check test-rust test-python conformance end-to-end
 # Formats, lints and types, in both languages.
 check: _policy _python
     cargo fmt --check
+    cargo fmt --check --manifest-path tests/fuzz/Cargo.toml
     cargo clippy --locked --workspace --all-targets -- -D warnings
     {{python}} -m ruff format --check .
     {{python}} -m ruff check .
@@ -47,6 +48,7 @@ check: _policy _python
 # Puts the code in the project's format.
 format: _python
     cargo fmt
+    cargo fmt --manifest-path tests/fuzz/Cargo.toml
     {{python}} -m ruff format .
     {{python}} -m ruff check --fix .
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider};
 use opentelemetry::trace::Status;
-use opentelemetry::{Array, Context, InstrumentationScope, KeyValue, Value};
+use opentelemetry::{Array, InstrumentationScope, KeyValue, Value};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{
@@ -16,7 +16,7 @@ use opentelemetry_sdk::logs::{
 use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
-use opentelemetry_sdk::trace::{Span, SpanData, SpanExporter, SpanProcessor};
+use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 
 use crate::attribute;
 use crate::bindings::exports::floe::telemetry::configuration::Plan;
@@ -63,6 +63,10 @@ impl Counter {
         self.failing.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn produced(&self) {
+        self.produced.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn exported(&self, items: usize, result: OTelSdkResult) -> OTelSdkResult {
         let counter = if result.is_ok() {
             &self.delivered
@@ -89,34 +93,9 @@ pub(crate) struct Redacted<T> {
     pub(crate) policy: Policy,
 }
 
-impl<T: SpanProcessor> SpanProcessor for Counted<T> {
-    fn on_start(&self, span: &mut Span, context: &Context) {
-        self.inner.on_start(span, context);
-    }
-
-    fn on_end(&self, span: SpanData) {
-        if span.span_context.is_sampled() {
-            self.counter.produced.fetch_add(1, Ordering::Relaxed);
-        }
-        self.inner.on_end(span);
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        self.inner.force_flush()
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.inner.shutdown_with_timeout(timeout)
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        self.inner.set_resource(resource);
-    }
-}
-
 impl<T: LogProcessor> LogProcessor for Counted<T> {
     fn emit(&self, record: &mut SdkLogRecord, scope: &InstrumentationScope) {
-        self.counter.produced.fetch_add(1, Ordering::Relaxed);
+        self.counter.produced();
         self.inner.emit(record, scope);
     }
 

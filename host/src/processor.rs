@@ -14,12 +14,14 @@ use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 use crate::baggage::AllowList;
 use crate::bindings::exports::floe::telemetry::configuration::Plan;
 use crate::clock::Clock;
+use crate::export::Counter;
 use crate::failed::{FailedOperations, OperationStart};
 
 /// A span processor in front of the one that exports.
 #[derive(Debug)]
 pub struct FloeSpanProcessor<P> {
     inner: P,
+    counter: Arc<Counter>,
     baggage: AllowList,
     failed: Option<FailedOperations>,
 }
@@ -27,8 +29,14 @@ pub struct FloeSpanProcessor<P> {
 impl<P> FloeSpanProcessor<P> {
     /// A processor for a plan. Operations that may fail yet wait by this clock.
     pub fn new(inner: P, plan: &Plan, clock: Arc<dyn Clock>) -> Self {
+        Self::counted(inner, plan, clock, Arc::default())
+    }
+
+    /// The same, counting what goes on to the exporter.
+    pub(crate) fn counted(inner: P, plan: &Plan, clock: Arc<dyn Clock>, counter: Arc<Counter>) -> Self {
         Self {
             inner,
+            counter,
             baggage: AllowList::new(&plan.baggage),
             failed: FailedOperations::new(&plan.sampler.failed, clock),
         }
@@ -50,9 +58,11 @@ impl<P: SpanProcessor> SpanProcessor for FloeSpanProcessor<P> {
 
     fn on_end(&self, span: SpanData) {
         if span.span_context.is_sampled() {
+            self.counter.produced();
             self.inner.on_end(span);
         } else if let Some(failed) = &self.failed {
             for span in failed.ended(span) {
+                self.counter.produced();
                 self.inner.on_end(span);
             }
         }

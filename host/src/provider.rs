@@ -274,7 +274,8 @@ impl Sdk {
         let processor = BatchSpanProcessor::builder(spans)
             .with_batch_config(span_batch)
             .build();
-        let processor = FloeSpanProcessor::new(counted(processor, &span_counter), &plan, Arc::clone(&clock));
+        let processor =
+            FloeSpanProcessor::counted(processor, &plan, Arc::clone(&clock), Arc::clone(&span_counter));
         let tracer_provider = SdkTracerProvider::builder()
             .with_sampler(FloeSampler::with_clock(policy.clone(), &plan, clock))
             .with_resource(resource.clone())

@@ -17,7 +17,7 @@ use opentelemetry_sdk::trace::{
     BatchSpanProcessor, Sampler, SdkTracer, SdkTracerProvider, SpanData, SpanExporter,
 };
 
-const ROUNDS: usize = 15;
+const ROUNDS: usize = 41;
 const SPANS: u32 = 20_000;
 const CARRIERS: u32 = 5_000;
 
