@@ -60,29 +60,12 @@ impl TraceParent {
 
     /// Writes a header of version 00.
     pub fn format(&self) -> String {
-        let mut text = String::with_capacity(LENGTH);
-        text.push_str("00-");
-        push_hex(&mut text, &self.trace.to_be_bytes());
-        text.push('-');
-        push_hex(&mut text, &self.span.to_be_bytes());
-        text.push('-');
-        push_hex(&mut text, &[self.flags & KNOWN_FLAGS]);
-        text
-    }
-}
-
-/// Two lower-case digits a byte: several times as fast as `format!`, on the way of every request.
-fn push_hex(text: &mut String, bytes: &[u8]) {
-    let digit = |nibble: u8| {
-        char::from(if nibble < 10 {
-            b'0' + nibble
-        } else {
-            b'a' - 10 + nibble
-        })
-    };
-    for byte in bytes {
-        text.push(digit(byte >> 4));
-        text.push(digit(byte & 0xf));
+        format!(
+            "00-{:032x}-{:016x}-{:02x}",
+            self.trace,
+            self.span,
+            self.flags & KNOWN_FLAGS
+        )
     }
 }
 
