@@ -149,3 +149,46 @@ fn received(parent: TraceParent, header: &str, problems: &mut Vec<Diagnostic>) -
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MANIFEST: &str =
+        "metadata: {name: sales, version: 1.2.0, namespace: acme.sales}\nobservability: {telemetry: {}}";
+
+    proptest::proptest! {
+        #[test]
+        fn what_goes_out_comes_in(
+            trace in 1_u128..,
+            span in 1_u64..,
+            flags in 0_u8..4,
+            state in proptest::collection::hash_map("[a-np-z0-9][a-z0-9_*/@-]{0,9}", "[!-+\\--<>-~]{1,9}", 0..32),
+            baggage in proptest::collection::vec("[a-z.]{1,9}=([!#-+\\--:<-\\[\\]-~&&[^%]]|%2[0-9A-F]){0,9}(;[a-z]{1,3})?", 0..20),
+        ) {
+            let parent = TraceParent { trace, span, flags };
+            let state = state.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",");
+            let baggage = baggage.join(",");
+            let (policy, _) = Policy::configure(MANIFEST, &[]).unwrap();
+            let headers = policy.inject(parent, &state, &baggage);
+            let back = policy.extract(&headers.traceparent, &headers.tracestate, &headers.baggage);
+            proptest::prop_assert_eq!(u128::from(back.high) << 64 | u128::from(back.low), trace);
+            proptest::prop_assert_eq!((back.span, back.flags), (span, flags));
+            proptest::prop_assert_eq!(&back.tracestate, &state);
+            proptest::prop_assert!(back.baggage.starts_with(&baggage) && back.baggage.contains("floe.namespace=acme.sales"));
+            proptest::prop_assert!(back.problems.is_empty());
+            // And so on, from process to process.
+            let again = policy.inject(parent, &back.tracestate, &back.baggage);
+            proptest::prop_assert_eq!(again, headers);
+        }
+
+        #[test]
+        fn any_headers_are_answered(traceparent in "\\PC*", tracestate in "\\PC*", baggage in "\\PC*") {
+            let policy = Policy::default();
+            let back = policy.extract(&traceparent, &tracestate, &baggage);
+            proptest::prop_assert!(back.span != 0 || back.tracestate.is_empty());
+            let again = policy.extract("", "", &back.baggage);
+            proptest::prop_assert_eq!((again.baggage, again.problems), (back.baggage, Vec::new()));
+        }
+    }
+}
