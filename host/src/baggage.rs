@@ -6,6 +6,8 @@ use opentelemetry::baggage::{Baggage, BaggageExt, BaggageMetadata};
 use opentelemetry::{Context, Key, KeyValue, StringValue};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
+use crate::bindings::exports::floe::telemetry::configuration::Plan;
+
 /// The text that the context's baggage came from. The SDK's baggage has no order and no duplicates.
 struct Received {
     text: String,
@@ -60,35 +62,40 @@ pub(crate) fn text(context: &Context) -> Cow<'_, str> {
 
 /// Which members become attributes of spans and log records.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct AllowList(Vec<String>);
+pub(crate) struct AllowList {
+    /// Keys, or the starts of keys before a `*`.
+    allowed: Vec<String>,
+    /// Keys that say whose telemetry it is: they are never taken from what others sent.
+    own: Vec<String>,
+}
 
 impl AllowList {
-    /// From the plan: keys, or the starts of keys before a `*`.
-    pub(crate) fn new(keys: &[String]) -> Self {
-        Self(keys.to_vec())
+    pub(crate) fn new(plan: &Plan) -> Self {
+        Self {
+            allowed: plan.baggage.clone(),
+            own: plan.attributes.iter().map(|own| own.key.clone()).collect(),
+        }
     }
 
     /// Whether no member does.
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.allowed.is_empty()
     }
 
-    /// Hands on the context's members that are allowed, as attributes.
-    pub(crate) fn attributes(&self, context: &Context, mut set: impl FnMut(KeyValue)) {
-        if self.is_empty() {
-            return;
-        }
-        for (key, (value, _)) in context.baggage() {
-            if self.allows(key.as_str()) {
-                set(KeyValue::new(key.clone(), value.clone()));
-            }
-        }
+    /// The context's members that are allowed, as attributes.
+    pub(crate) fn attributes<'a>(&'a self, context: &'a Context) -> impl Iterator<Item = KeyValue> + 'a {
+        let allowed = context
+            .baggage()
+            .iter()
+            .filter(|(key, _)| self.allows(key.as_str()));
+        allowed.map(|(key, (value, _))| KeyValue::new(key.clone(), value.clone()))
     }
 
     fn allows(&self, key: &str) -> bool {
-        self.0.iter().any(|allowed| match allowed.strip_suffix('*') {
-            Some(start) => key.starts_with(start.trim_end_matches('*')),
+        let matches = |allowed: &String| match allowed.strip_suffix('*') {
+            Some(start) => key.starts_with(start),
             None => key == allowed,
-        })
+        };
+        self.allowed.iter().any(matches) && self.own.iter().all(|own| own != key)
     }
 }

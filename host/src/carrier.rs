@@ -22,6 +22,14 @@ fn text(line: &[u8]) -> &str {
     std::str::from_utf8(line).unwrap_or("\u{FFFD}")
 }
 
+/// The members of a line, each on its own where one of them is not UTF-8.
+fn members(line: &[u8]) -> Vec<&str> {
+    match std::str::from_utf8(line) {
+        Ok(line) => vec![line],
+        Err(_) => line.split(|byte| *byte == b',').map(text).collect(),
+    }
+}
+
 impl Extractor for HeaderExtractor<'_> {
     fn get(&self, key: &str) -> Option<&str> {
         self.0.get(key).map(|line| text(line.as_bytes()))
@@ -36,7 +44,7 @@ impl Extractor for HeaderExtractor<'_> {
             .0
             .get_all(key)
             .iter()
-            .map(|line| text(line.as_bytes()))
+            .flat_map(|line| members(line.as_bytes()))
             .collect();
         (!lines.is_empty()).then_some(lines)
     }
@@ -70,7 +78,7 @@ impl Extractor for MetadataExtractor<'_> {
             .0
             .get_all(key)
             .iter()
-            .map(|line| text(line.as_encoded_bytes()))
+            .flat_map(|line| members(line.as_encoded_bytes()))
             .collect();
         (!lines.is_empty()).then_some(lines)
     }
@@ -187,20 +195,18 @@ pub struct EnvVar {
 }
 
 /// `env` of a Kubernetes container.
+///
+/// A container gets another variable's value, a secret's as well, where `$(NAME)` stands in one, and `$` where `$$` does. So that nobody reads variables by
+/// sending baggage, injecting doubles each `$`. To extract, take its [`Self::environment`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EnvList(pub Vec<EnvVar>);
 
-impl Extractor for EnvList {
-    /// The last entry of a name holds, as in a container.
-    fn get(&self, key: &str) -> Option<&str> {
-        let name = normalized(key);
-        self.0.iter().rfind(|entry| entry.name == name)?.value.as_deref()
-    }
-
-    fn keys(&self) -> Vec<&str> {
-        let names = self.0.iter().map(|entry| entry.name.as_str());
-        names.filter(|name| normalized(name) == *name).collect()
+impl EnvList {
+    /// What a container of this list reads. The last entry of a name holds.
+    pub fn environment(&self) -> Environment {
+        let value = |entry: &EnvVar| Some((entry.name.clone(), entry.value.as_ref()?.replace("$$", "$")));
+        self.0.iter().filter_map(value).collect()
     }
 }
 
@@ -222,7 +228,7 @@ impl Injector for EnvList {
             first,
             EnvVar {
                 name,
-                value: Some(value),
+                value: Some(value.replace('$', "$$")),
                 ..EnvVar::default()
             },
         );

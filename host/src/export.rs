@@ -132,6 +132,9 @@ impl<T> Described<T> {
 
     fn describe(&self, span: &mut SpanData) {
         span.span_context = self.unsaid.public(&span.span_context);
+        for link in &mut span.links.links {
+            link.span_context = self.unsaid.public(&link.span_context);
+        }
         let own = span.attributes.len();
         for attribute in &self.attributes {
             // The span's own wins.

@@ -4,8 +4,8 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use opentelemetry::KeyValue;
-use opentelemetry::trace::{SpanContext, SpanId, Status, TraceFlags, TraceId};
+use opentelemetry::trace::{SpanContext, SpanId, Status, TraceContextExt, TraceFlags, TraceId};
+use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::SpanData;
 
 use crate::attribute;
@@ -15,7 +15,37 @@ use crate::span_context::{CONTINUED, public_flags};
 
 /// In the context in which an operation's span starts, and in no other.
 #[derive(Debug)]
-pub(crate) struct OperationStart;
+pub(crate) struct OperationStart {
+    /// The parent to name if the operation goes out although its trace is not sampled: its parent may be a span that nobody recorded.
+    parent: Option<SpanId>,
+}
+
+impl OperationStart {
+    /// The start of an operation in this context.
+    pub(crate) fn below(context: &Context) -> Self {
+        let span = context.span();
+        let parent = span.span_context();
+        let enclosing = context
+            .get::<Enclosing>()
+            .filter(|enclosing| enclosing.0.trace_id() == parent.trace_id())
+            .map(|enclosing| enclosing.0.span_id());
+        let goes_out = parent.is_sampled() || parent.is_remote() || enclosing == Some(parent.span_id());
+        Self {
+            parent: (!goes_out).then(|| enclosing.unwrap_or(SpanId::INVALID)),
+        }
+    }
+}
+
+/// The operation that a context is in.
+#[derive(Debug)]
+pub(crate) struct Enclosing(SpanContext);
+
+impl Enclosing {
+    /// The context of an operation's span, as one that its children are in.
+    pub(crate) fn of(context: &Context) -> Context {
+        context.with_value(Self(context.span().span_context().clone()))
+    }
+}
 
 /// The operations that wait.
 #[derive(Debug)]
@@ -34,13 +64,21 @@ struct Waiting {
     order: VecDeque<TraceId>,
     /// Spans that wait, in all traces.
     spans: usize,
+    /// When to look next for what has waited too long.
+    expires: Duration,
+}
+
+#[derive(Debug)]
+struct Open {
+    span: SpanId,
+    parent: Option<SpanId>,
 }
 
 #[derive(Debug)]
 struct Trace {
-    since: Duration,
-    open: Vec<SpanId>,
-    ended: VecDeque<SpanData>,
+    open: Vec<Open>,
+    /// With the time from which it waits.
+    ended: VecDeque<(Duration, SpanData)>,
     failed: bool,
 }
 
@@ -57,12 +95,16 @@ impl FailedOperations {
     }
 
     /// An operation's span started, and is not sampled.
-    pub(crate) fn started(&self, span: &SpanContext) {
+    pub(crate) fn started(&self, span: &SpanContext, start: &OperationStart) {
+        let open = Open {
+            span: span.span_id(),
+            parent: start.parent,
+        };
         let now = self.clock.now();
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.forget_spans_before(now.saturating_sub(self.longest));
+        waiting.forget_spans_before(now, self.longest);
         if let Some(trace) = waiting.traces.get_mut(&span.trace_id()) {
-            trace.open.push(span.span_id());
+            trace.open.push(open);
             return;
         }
         // As many operations that are never ended are remembered as spans may wait.
@@ -75,8 +117,7 @@ impl FailedOperations {
         waiting.traces.insert(
             span.trace_id(),
             Trace {
-                since: now,
-                open: vec![span.span_id()],
+                open: vec![open],
                 ended: VecDeque::new(),
                 failed: false,
             },
@@ -84,22 +125,25 @@ impl FailedOperations {
     }
 
     /// A span that is not sampled ended. Answers with what goes out now: nothing, or all that waits of a trace that failed.
-    pub(crate) fn ended(&self, span: SpanData) -> Vec<SpanData> {
+    pub(crate) fn ended(&self, mut span: SpanData) -> Vec<SpanData> {
+        let now = self.clock.now();
+        let failed = matches!(span.status, Status::Error { .. });
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.forget_spans_before(now, self.longest);
         let id = span.span_context.trace_id();
         let Some(trace) = waiting.traces.get_mut(&id) else {
-            return Vec::new();
+            // Its trace was forgotten; what fails goes out all the same.
+            return if failed { vec![self.kept(span)] } else { Vec::new() };
         };
-        let Some(at) = trace
-            .open
-            .iter()
-            .position(|open| *open == span.span_context.span_id())
-        else {
-            return Vec::new(); // no operation
-        };
-        trace.open.swap_remove(at);
-        trace.failed |= matches!(span.status, Status::Error { .. });
-        trace.ended.push_back(span);
+        let is_it = |open: &Open| open.span == span.span_context.span_id();
+        if let Some(at) = trace.open.iter().position(is_it)
+            && let Some(parent) = trace.open.swap_remove(at).parent
+        {
+            span.parent_span_id = parent;
+            span.parent_span_is_remote = false;
+        }
+        trace.failed |= failed;
+        trace.ended.push_back((now, span));
         let out = if trace.failed {
             std::mem::take(&mut trace.ended)
         } else {
@@ -111,7 +155,7 @@ impl FailedOperations {
             waiting.forget(id);
         }
         while waiting.spans > self.spans && waiting.forget_oldest_span() {}
-        out.into_iter().map(|span| self.kept(span)).collect()
+        out.into_iter().map(|(_, span)| self.kept(span)).collect()
     }
 
     /// The span as one that is sampled. Its trace began elsewhere, as far as its probability is concerned: nothing is known of it.
@@ -150,14 +194,21 @@ impl Waiting {
         oldest.is_some()
     }
 
-    /// What waits of the traces that began before; their operations that are open may still fail.
-    fn forget_spans_before(&mut self, time: Duration) {
-        for id in &self.order {
-            let Some(trace) = self.traces.get_mut(id).filter(|trace| trace.since < time) else {
-                return;
-            };
-            self.spans -= trace.ended.len();
-            trace.ended.clear();
+    /// What has waited too long; operations that are open may still fail. A look once a second is enough.
+    fn forget_spans_before(&mut self, now: Duration, longest: Duration) {
+        if now < self.expires {
+            return;
+        }
+        self.expires = now + Duration::from_secs(1);
+        for trace in self.traces.values_mut() {
+            while trace
+                .ended
+                .front()
+                .is_some_and(|(since, _)| *since + longest < now)
+            {
+                trace.ended.pop_front();
+                self.spans -= 1;
+            }
         }
     }
 }

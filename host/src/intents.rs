@@ -26,9 +26,9 @@ pub(crate) struct Intent {
 }
 
 impl Intent {
-    /// The `tracestate` of a kept root.
+    /// The `tracestate` of a kept root, as far as its span says it.
     pub(crate) fn state(&self) -> TraceState {
-        let further = self.further.as_ref();
+        let further = self.further.as_ref().filter(|further| !further.unsaid);
         further.map_or(TraceState::NONE, |further| further.state.clone())
     }
 }
@@ -38,8 +38,10 @@ impl Intent {
 pub(crate) struct Further {
     /// `ot` of a kept root.
     pub(crate) otel: String,
-    /// The `tracestate` of a kept root; nothing where the span leaves it unsaid.
+    /// The `tracestate` of a kept root.
     pub(crate) state: TraceState,
+    /// Whether a trace that starts here leaves it unsaid inside this process.
+    pub(crate) unsaid: bool,
     /// What the rule adds.
     pub(crate) attributes: Vec<KeyValue>,
 }

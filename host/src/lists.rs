@@ -22,7 +22,7 @@ pub(crate) struct Lists<'a> {
 }
 
 /// The answers to one kind of question, of one configuration.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Answers {
     generation: Generation,
 }

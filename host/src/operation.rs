@@ -11,8 +11,8 @@ use opentelemetry::{Context, KeyValue, Value};
 use crate::attribute;
 use crate::bindings::exports::floe::telemetry::operations::{OperationKind, Outcome, Status};
 use crate::bindings::exports::floe::telemetry::types::{Exception, KeyValue as Attribute, SpanKind};
-use crate::failed::OperationStart;
-use crate::propagator::with_child_baggage;
+use crate::failed::{Enclosing, OperationStart};
+use crate::propagator::{continued, with_child_baggage};
 use crate::provider::TelemetryProvider;
 
 /// An operation that is about to begin.
@@ -44,7 +44,7 @@ impl TelemetryProvider {
         let parent = if current.span().span_context().is_valid() {
             current
         } else {
-            self.context().clone()
+            continued(&current, self.context())
         };
         OperationBuilder {
             provider: self,
@@ -97,10 +97,12 @@ impl<'a> OperationBuilder<'a> {
                 .with_kind(span_kind)
                 .with_attributes(attributes);
             // Only its own span starts in a context that says so, and not those of its children.
-            tracer.build_with_context(builder, &parent.with_value(OperationStart))
+            tracer.build_with_context(builder, &parent.with_value(OperationStart::below(&parent)))
         });
         // Where telemetry is off there is no span: the children continue what came in.
-        let spanned = span.map(|span| parent.with_span(span)).unwrap_or(parent);
+        let spanned = span
+            .map(|span| Enclosing::of(&parent.with_span(span)))
+            .unwrap_or(parent);
         let context = with_child_baggage(provider.policy(), &spanned);
         Operation {
             provider,

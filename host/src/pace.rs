@@ -8,6 +8,7 @@ use opentelemetry::trace::TraceState;
 
 use crate::clock::Clock;
 use crate::policy::Policy;
+use crate::sampler::RANDOMNESS;
 use crate::warning;
 
 /// Counts traces that want to start, and asks the policy once in a while how many may.
@@ -60,6 +61,10 @@ impl Pacer {
     /// Whether a trace of this randomness, which its intent keeps from `threshold` on, may start, and its `tracestate` if the pace and not
     /// the intent says it.
     pub(crate) fn start(&self, randomness: u64, threshold: u64) -> Option<Option<TraceState>> {
+        // What a rule never keeps does not want to start.
+        if threshold > RANDOMNESS {
+            return None;
+        }
         let now = self.clock.now();
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         if now >= window.until {
@@ -90,7 +95,8 @@ impl Pacer {
                 warning::once(problem.code, &problem.message, "traces are kept up to the limit");
                 window.threshold = 0;
                 window.budget = self.limit.max(1.0) as u32;
-                window.until = now + Duration::from_secs(1);
+                let length = Duration::try_from_secs_f64(1.0 / self.limit).unwrap_or_default();
+                window.until = now + length.max(Duration::from_secs(1));
             }
         }
         (window.since, window.offered, window.kept) = (now, 0, 0);

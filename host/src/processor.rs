@@ -1,4 +1,4 @@
-//! What happens to a span as it starts and ends: baggage becomes attributes, and failed operations are kept.
+//! What happens to spans and log records on their way to the exporter's queue: failed operations are kept, and baggage becomes attributes of log records.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,6 @@ use crate::failed::{FailedOperations, OperationStart};
 pub struct FloeSpanProcessor<P> {
     inner: P,
     counter: Arc<Counter>,
-    baggage: AllowList,
     failed: Option<FailedOperations>,
 }
 
@@ -37,7 +36,6 @@ impl<P> FloeSpanProcessor<P> {
         Self {
             inner,
             counter,
-            baggage: AllowList::new(&plan.baggage),
             failed: FailedOperations::new(&plan.sampler.failed, clock),
         }
     }
@@ -45,13 +43,11 @@ impl<P> FloeSpanProcessor<P> {
 
 impl<P: SpanProcessor> SpanProcessor for FloeSpanProcessor<P> {
     fn on_start(&self, span: &mut Span, context: &Context) {
-        self.baggage
-            .attributes(context, |attribute| span.set_attribute(attribute));
         if let Some(failed) = &self.failed
             && !span.span_context().is_sampled()
-            && context.get::<OperationStart>().is_some()
+            && let Some(start) = context.get::<OperationStart>()
         {
-            failed.started(span.span_context());
+            failed.started(span.span_context(), start);
         }
         self.inner.on_start(span, context);
     }
@@ -91,15 +87,13 @@ pub(crate) struct FloeLogProcessor<P> {
 impl<P: LogProcessor> LogProcessor for FloeLogProcessor<P> {
     fn emit(&self, record: &mut SdkLogRecord, scope: &InstrumentationScope) {
         if !self.baggage.is_empty() {
-            self.baggage.attributes(&Context::current(), |attribute| {
+            for attribute in self.baggage.attributes(&Context::current()) {
                 // What the application says of itself wins.
                 if record.attributes_iter().all(|(key, _)| *key != attribute.key) {
-                    record.add_attribute(
-                        attribute.key,
-                        AnyValue::from(attribute.value.as_str().into_owned()),
-                    );
+                    let value = AnyValue::from(attribute.value.as_str().into_owned());
+                    record.add_attribute(attribute.key, value);
                 }
-            });
+            }
         }
         self.inner.emit(record, scope);
     }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use opentelemetry::Context;
+use opentelemetry::baggage::BaggageExt;
 use opentelemetry::propagation::text_map_propagator::FieldIter;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
@@ -12,7 +13,7 @@ use crate::bindings::exports::floe::telemetry::propagation::Extraction;
 use crate::error::Problem;
 use crate::lists::{Answers, Lists};
 use crate::policy::Policy;
-use crate::span_context::{CONTINUED, Unsaid, public_flags};
+use crate::span_context::{CONTINUED, RANDOM, Unsaid, has, is_continued, public_flags};
 use crate::traceparent::{self, TraceParent};
 use crate::warning;
 
@@ -21,7 +22,7 @@ const TRACESTATE: &str = "tracestate";
 const BAGGAGE: &str = "baggage";
 
 /// A propagator that asks the policy. It works without any configuration.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct FloePropagator {
     policy: Policy,
     unsaid: Unsaid,
@@ -30,15 +31,20 @@ pub struct FloePropagator {
     fields: Vec<String>,
 }
 
+/// The trace that a context continues says that its id is not random. The SDK forgets the flags of a span that it drops.
+struct NotRandom(TraceId);
+
+/// Most members of a `tracestate` (W3C Trace Context section 3.3.1.1).
+const MOST_MEMBERS: usize = 32;
+
 /// Members of a `tracestate` that the SDK cannot hold: it knows the keys of Level 1 only.
+#[derive(Clone)]
 struct Unheld {
     trace: TraceId,
     /// What the SDK holds.
     held: TraceState,
     /// All of it, as it came.
     whole: String,
-    /// What the SDK does not hold.
-    others: String,
 }
 
 impl FloePropagator {
@@ -64,7 +70,10 @@ impl FloePropagator {
                 "floe" => fields.as_slice(),
                 "tracecontext" => fields.get(..2).unwrap_or_default(),
                 "baggage" => fields.get(2..).unwrap_or_default(),
-                "none" => &[],
+                "none" => {
+                    propagator.fields.clear();
+                    return (propagator, unknown);
+                }
                 _ => {
                     unknown.push(name);
                     &[]
@@ -150,8 +159,15 @@ impl FloePropagator {
             Some(unheld) if unheld.trace == span.trace_id() && unheld.held == *state => {
                 Cow::Owned(unheld.whole.clone())
             }
+            // Only `ot` changes on the way; as a changed member it moves to the left.
             Some(unheld) if unheld.trace == span.trace_id() => {
-                Cow::Owned(format!("{text},{}", unheld.others))
+                let otel = state.get("ot").map(|value| format!("ot={value}"));
+                let others = unheld
+                    .whole
+                    .split(',')
+                    .filter(|member| !member.starts_with("ot="));
+                let members = otel.iter().map(String::as_str).chain(others);
+                Cow::Owned(members.take(MOST_MEMBERS).collect::<Vec<_>>().join(","))
             }
             _ => Cow::Owned(text),
         }
@@ -163,7 +179,11 @@ impl TextMapPropagator for FloePropagator {
         let span = context.span();
         let span = span.span_context();
         if span.is_valid() && self.has(TRACEPARENT) {
-            let flags = public_flags(span);
+            let not_random = context.get::<NotRandom>();
+            let flags = match not_random.filter(|_| !is_continued(span)) {
+                Some(NotRandom(trace)) if *trace == span.trace_id() => public_flags(span) & !RANDOM,
+                _ => public_flags(span),
+            };
             injector.set(
                 TRACEPARENT,
                 traceparent::format(span.trace_id(), span.span_id(), flags),
@@ -231,19 +251,23 @@ impl TextMapPropagator for FloePropagator {
         if extraction.span == 0 {
             return context;
         }
-        let (state, others) = held(&extraction.tracestate);
-        if !others.is_empty() {
+        let state = held(&extraction.tracestate);
+        if state.is_none() {
             context = context.with_value(Unheld {
                 trace: trace_id(&extraction),
-                held: state.clone(),
+                held: part(&extraction.tracestate),
                 whole: extraction.tracestate.clone(),
-                others,
             });
+        }
+        let state = state.unwrap_or_else(|| part(&extraction.tracestate));
+        let flags = TraceFlags::new(extraction.flags);
+        if !has(flags, RANDOM) {
+            context = context.with_value(NotRandom(trace_id(&extraction)));
         }
         let parent = SpanContext::new(
             trace_id(&extraction),
             SpanId::from(extraction.span),
-            TraceFlags::new(extraction.flags) | CONTINUED,
+            flags | CONTINUED,
             true,
             state,
         );
@@ -295,15 +319,35 @@ fn trace_id(extraction: &Extraction) -> TraceId {
     TraceId::from(u128::from(extraction.high) << 64 | u128::from(extraction.low))
 }
 
-/// What the SDK can hold of a valid `tracestate`, and the rest.
-fn held(text: &str) -> (TraceState, String) {
-    if let Ok(state) = text.parse() {
-        return (state, String::new());
+/// A valid `tracestate` for the SDK, if it can hold all of it.
+fn held(text: &str) -> Option<TraceState> {
+    text.parse().ok()
+}
+
+/// What the SDK can hold of one.
+fn part(text: &str) -> TraceState {
+    let holds = |member: &&str| member.parse::<TraceState>().is_ok();
+    let members: Vec<&str> = text.split(',').filter(holds).collect();
+    members.join(",").parse().unwrap_or_default()
+}
+
+/// The current context, which has no span, in the trace of the one that this process was started with. What the application put there stays.
+pub(crate) fn continued(current: &Context, process: &Context) -> Context {
+    let mut context = current.clone();
+    if current.baggage().is_empty() && !process.baggage().is_empty() {
+        context = baggage::with_text(&context, baggage::text(process).into_owned());
     }
-    let (held, others): (Vec<&str>, Vec<&str>) = text
-        .split(',')
-        .partition(|member| member.parse::<TraceState>().is_ok());
-    (held.join(",").parse().unwrap_or_default(), others.join(","))
+    let parent = process.span().span_context().clone();
+    if !parent.is_valid() {
+        return context;
+    }
+    if let Some(NotRandom(trace)) = process.get() {
+        context = context.with_value(NotRandom(*trace));
+    }
+    if let Some(unheld) = process.get::<Unheld>() {
+        context = context.with_value(unheld.clone());
+    }
+    context.with_remote_span_context(parent)
 }
 
 /// The context whose baggage has the policy's members as well.

@@ -122,8 +122,8 @@ impl TelemetryProvider {
             global::set_meter_provider(sdk.meter_provider.clone());
             provider.tracer(SCOPE)
         });
-        global::set_text_map_propagator(propagator(&policy));
         let propagator = propagator(&policy);
+        global::set_text_map_propagator(propagator.clone());
         let context = propagator.extract_with_context(&Context::new(), &Environment::current());
         Self {
             policy,
@@ -298,7 +298,7 @@ impl Sdk {
             .with_resource(resource.clone())
             .with_log_processor(FloeLogProcessor {
                 inner: counted(processor, &log_counter),
-                baggage: AllowList::new(&plan.baggage),
+                baggage: AllowList::new(&plan),
             })
             .build();
 

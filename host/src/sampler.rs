@@ -10,6 +10,7 @@ use opentelemetry::trace::{
 use opentelemetry_sdk::trace::{SamplingDecision, SamplingResult, ShouldSample};
 
 use crate::attribute;
+use crate::baggage::AllowList;
 use crate::bindings::exports::floe::telemetry::configuration::Plan;
 use crate::bindings::exports::floe::telemetry::sampling::{ParentMode, SamplingIntent};
 use crate::bindings::exports::floe::telemetry::types::SpanKind;
@@ -19,11 +20,11 @@ use crate::intents::{Further, Intent, Intents, Question};
 use crate::pace::Pacer;
 use crate::policy::Policy;
 use crate::scope;
-use crate::span_context::{RANDOM, has, is_continued};
+use crate::span_context::is_continued;
 use crate::warning;
 
 /// R is the low 56 bits of the trace id (W3C Trace Context Level 2, random-trace-id).
-const RANDOMNESS: u64 = (1 << 56) - 1;
+pub(crate) const RANDOMNESS: u64 = (1 << 56) - 1;
 
 /// A sampler that applies the policy's intents. No span calls the component, except the first of its name in a thread, and one whose
 /// parent is ignored while another sampler's `ot` stands in its `tracestate`.
@@ -38,6 +39,7 @@ struct Shared {
     only: Option<Intent>,
     intents: Intents,
     pacer: Option<Pacer>,
+    baggage: AllowList,
     keep_failed: bool,
 }
 
@@ -56,6 +58,7 @@ impl FloeSampler {
             only: None,
             intents: Intents::new(sampler.dependencies.clone()),
             pacer: (sampler.limit > 0.0).then(|| Pacer::new(policy.clone(), sampler.limit, clock)),
+            baggage: AllowList::new(plan),
             keep_failed: sampler.failed.spans > 0,
             policy,
         };
@@ -86,8 +89,9 @@ impl Shared {
             SamplingIntent {
                 threshold: 0,
                 parent: ParentMode::Follow,
-                rule: 0,
-                tracestate: String::new(),
+                // No rule of the plan: rule 0 would say the mode's share of traces of which all are kept.
+                rule: u32::MAX,
+                tracestate: "ot=th:0".to_owned(),
             }
         });
         let follow = intent.parent == ParentMode::Follow;
@@ -95,8 +99,8 @@ impl Shared {
             let state: TraceState = intent.tracestate.parse().unwrap_or_default();
             Arc::new(Further {
                 otel: state.get("ot").unwrap_or_default().to_owned(),
-                // What no rule decided is left unsaid inside this process.
-                state: if intent.rule == 0 { TraceState::NONE } else { state },
+                unsaid: intent.rule == 0,
+                state,
                 attributes: self.rules.get(intent.rule as usize).cloned().unwrap_or_default(),
             })
         });
@@ -116,10 +120,12 @@ impl Shared {
             Some(parent) if parent.trace_state() != &TraceState::NONE => {
                 self.beside(intent, low, parent.trace_state())
             }
-            Some(_) => {
-                let keep = randomness >= intent.threshold;
-                (keep, if keep { intent.state() } else { TraceState::NONE })
-            }
+            Some(parent) => match (randomness >= intent.threshold, &intent.further) {
+                (false, _) => (false, TraceState::NONE),
+                // Of a trace that began elsewhere nothing is left unsaid.
+                (true, Some(further)) if is_continued(parent) => (true, further.state.clone()),
+                (true, _) => (true, intent.state()),
+            },
             None => {
                 let kept = match &self.pacer {
                     Some(pacer) => pacer.start(randomness, intent.threshold),
@@ -131,6 +137,19 @@ impl Shared {
                 }
             }
         }
+    }
+
+    /// What a span gets of its rule and of baggage. Its own attributes win.
+    fn attributes(&self, intent: &Intent, context: Option<&Context>, own: &[KeyValue]) -> Vec<KeyValue> {
+        let mut added: Vec<KeyValue> = match &intent.further {
+            Some(further) => further.attributes.clone(),
+            None => Vec::new(),
+        };
+        if let Some(context) = context.filter(|_| !self.baggage.is_empty()) {
+            added.extend(self.baggage.attributes(context));
+        }
+        added.retain(|pair| own.iter().all(|own| own.key != pair.key));
+        added
     }
 
     /// Decides beside a parent that says something.
@@ -185,20 +204,19 @@ impl ShouldSample for FloeSampler {
             self.0.keep_failed
                 && parent_context.is_some_and(|context| context.get::<OperationStart>().is_some())
         };
-        // Dropping a span, the SDK forgets that its trace's flags say "not random".
-        let not_random = |parent: &SpanContext| is_continued(parent) && !has(parent.trace_flags(), RANDOM);
+        let decision = if keep {
+            SamplingDecision::RecordAndSample
+        } else if is_operation() {
+            SamplingDecision::RecordOnly
+        } else {
+            SamplingDecision::Drop
+        };
         SamplingResult {
-            decision: if keep {
-                SamplingDecision::RecordAndSample
-            } else if is_operation() || parent.is_some_and(not_random) {
-                SamplingDecision::RecordOnly
-            } else {
-                SamplingDecision::Drop
+            attributes: match (&decision, parent_context) {
+                (SamplingDecision::Drop, _) => Vec::new(),
+                (_, context) => self.0.attributes(intent, context, attributes),
             },
-            attributes: match &intent.further {
-                Some(further) if keep => further.attributes.clone(),
-                _ => Vec::new(),
-            },
+            decision,
             trace_state,
         }
     }

@@ -1,4 +1,4 @@
-//! Instrumentation scopes for the sampler: the SDK does not tell its sampler the scope of a span, so the tracer does.
+//! Tracers that tell the sampler what the SDK does not: the scope of a span, and that its trace began elsewhere.
 
 use std::cell::Cell;
 
@@ -7,6 +7,7 @@ use opentelemetry::{Context, InstrumentationScope};
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, Span};
 
 use crate::attribute::interned;
+use crate::span_context;
 
 thread_local! {
     static SCOPE: Cell<&'static str> = const { Cell::new("") };
@@ -52,6 +53,8 @@ impl Tracer for ScopedTracer {
     type Span = Span;
 
     fn build_with_context(&self, builder: SpanBuilder, parent: &Context) -> Span {
+        let marked = span_context::marked(parent);
+        let parent = marked.as_ref().unwrap_or(parent);
         let Some(scope) = self.scope else {
             return self.inner.build_with_context(builder, parent);
         };

@@ -4,7 +4,8 @@
 //! carries no `tracestate` inside this process: a bit of the trace flags, which the SDK hands on to children, tells the spans of traces that
 //! came from elsewhere, and to all others propagator and exporter give what they would have carried.
 
-use opentelemetry::trace::{SpanContext, TraceFlags, TraceState};
+use opentelemetry::Context;
+use opentelemetry::trace::{SpanContext, TraceContextExt, TraceFlags, TraceState};
 
 /// W3C Trace Context, Level 2, section 3.2.2.5: sampled and random. The others are zero on output.
 pub(crate) const KNOWN: TraceFlags = TraceFlags::new(0b11);
@@ -16,6 +17,22 @@ pub(crate) const CONTINUED: TraceFlags = TraceFlags::new(0b1000_0000);
 /// Whether the trace of a span began elsewhere: we say about it what we were told and no more.
 pub(crate) fn is_continued(span: &SpanContext) -> bool {
     span.is_remote() || has(span.trace_flags(), CONTINUED)
+}
+
+/// A context whose parent came by somebody else's propagator, as ours would have made it.
+pub(crate) fn marked(context: &Context) -> Option<Context> {
+    let span = context.span();
+    let parent = span.span_context();
+    if !parent.is_remote() || has(parent.trace_flags(), CONTINUED) {
+        return None;
+    }
+    Some(context.with_remote_span_context(SpanContext::new(
+        parent.trace_id(),
+        parent.span_id(),
+        parent.trace_flags() | CONTINUED,
+        true,
+        parent.trace_state().clone(),
+    )))
 }
 
 /// Whether a flag is set.

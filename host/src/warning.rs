@@ -21,6 +21,11 @@ pub(crate) fn once(code: &str, message: &str, consequence: &'static str) {
             return;
         }
     }
+    // The provider comes before the subscriber, since its layer is a part of that.
+    if !dispatcher::has_been_set() {
+        eprintln!("warning[{code}]: {message}; {consequence}");
+        return;
+    }
     let (code, message) = (code.to_owned(), message.to_owned());
     let subscriber = dispatcher::get_default(Clone::clone);
     let say = move || {

@@ -9,10 +9,12 @@ use std::collections::HashMap;
 
 use floe_telemetry::OperationKind;
 use floe_telemetry_receiver::{Snapshot, SpanRecord};
-use opentelemetry::trace::{Span, TraceContextExt, Tracer};
+use opentelemetry::propagation::TextMapPropagator;
+use opentelemetry::trace::{Link, Span, TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue, global};
 use opentelemetry_proto::tonic::common::v1::KeyValue as Attribute;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing_subscriber::prelude::*;
 
 fn spans(received: &Snapshot) -> HashMap<&str, &SpanRecord> {
@@ -84,6 +86,17 @@ fn spans_say_what_is_known_of_their_trace() {
         )
         .end();
 
+    // A parent that came by another propagator, and a link.
+    let headers = HashMap::from([("traceparent".to_owned(), not_random.to_owned())]);
+    let foreign = TraceContextPropagator::new().extract(&headers);
+    tracer.start_with_context("foreign", &foreign).end();
+    let linked = propagate(&[("traceparent", known)]).span().span_context().clone();
+    tracer
+        .span_builder("linked")
+        .with_links(vec![Link::with_context(linked)])
+        .start(&tracer)
+        .end();
+
     let context = propagate(&[("baggage", "tenant=t1,acme.plan=gold,other=x")]);
     let operation = telemetry
         .operation(OperationKind::Custom, "with baggage")
@@ -107,6 +120,8 @@ fn spans_say_what_is_known_of_their_trace() {
     assert_eq!(state("rare"), ("ot=th:0", 3));
     assert_eq!(state("continued"), ("ot=th:c,foo=1", 3));
     assert_eq!(state("unknown"), ("", 1));
+    assert_eq!(state("foreign"), ("", 1));
+    assert_eq!(spans["linked"].span.links[0].flags & 0xff, 3);
     assert!(!spans.contains_key("noise"));
 
     assert_eq!(

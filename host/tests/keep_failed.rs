@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 
 use floe_telemetry::{OperationKind, TelemetryProvider};
 use floe_telemetry_receiver::Snapshot;
-use opentelemetry::global;
-use opentelemetry::trace::{Span, Tracer};
+use opentelemetry::trace::{Span, TraceContextExt, Tracer};
+use opentelemetry::{Context, global};
 
 #[derive(Debug, thiserror::Error)]
 #[error("no such table")]
@@ -24,12 +24,21 @@ fn run(
     telemetry.operation(OperationKind::Custom, name).run(|_| within())
 }
 
+fn run_in(
+    telemetry: &TelemetryProvider,
+    name: &str,
+    parent: &Context,
+    within: impl FnOnce(&Context) -> Result<(), NoTable>,
+) -> Result<(), NoTable> {
+    let operation = telemetry.operation(OperationKind::Custom, name).parent(parent);
+    operation.run(|operation| within(operation.context()))
+}
+
 fn names(received: &Snapshot) -> BTreeSet<&str> {
     let records = received.traces.iter().flat_map(|trace| trace.spans.values());
     records.map(|record| record.span.name.as_str()).collect()
 }
 
-/// One test: the provider is the process's own.
 #[test]
 fn what_failed_goes_out_with_all_that_it_belongs_to() {
     let receiver = receiver::Running::start();
@@ -54,6 +63,21 @@ fn what_failed_goes_out_with_all_that_it_belongs_to() {
         run(&telemetry, "second attempt", || Ok(()))
     });
     assert!(caught.is_ok());
+    // Between operations, and above them, are spans that nobody recorded.
+    let tracer = global::tracer("library");
+    let plain_root = tracer.start_with_context("plain root", &Context::new());
+    let below = run_in(
+        &telemetry,
+        "below",
+        &Context::new().with_span(plain_root),
+        |context| {
+            let plain = tracer.start_with_context("plain", context);
+            run_in(&telemetry, "far below", &context.with_span(plain), |_| {
+                Err(NoTable)
+            })
+        },
+    );
+    assert!(below.is_err());
     // What waits is bounded: the oldest is forgotten, and what fails after that goes out all the same.
     let long = run(&telemetry, "long run", || {
         for n in 0..10 {
@@ -68,6 +92,16 @@ fn what_failed_goes_out_with_all_that_it_belongs_to() {
 
     let received = receiver.stop();
     let names = names(&received);
+    let of = |name: &str| {
+        let mut records = received.traces.iter().flat_map(|trace| trace.spans.values());
+        records
+            .find(|record| record.span.name == name)
+            .unwrap()
+            .span
+            .clone()
+    };
+    assert!(of("below").parent_span_id.is_empty());
+    assert_eq!(of("far below").parent_span_id, of("below").span_id);
     for name in [
         "run",
         "seed",
@@ -101,4 +135,44 @@ fn what_failed_goes_out_with_all_that_it_belongs_to() {
             );
         }
     }
+}
+
+#[test]
+fn what_is_open_goes_out_when_it_fails_whatever_was_forgotten() {
+    let receiver = receiver::Running::start();
+    let telemetry = provider::provider(
+        "sampling: {dev: 0, keep_failed: {max_spans: 1, max_seconds: 1}}",
+        &receiver.endpoint("http/protobuf"),
+        "http/protobuf",
+    );
+    let begin = |name: &str| {
+        let operation = telemetry.operation(OperationKind::Custom, name);
+        operation.parent(&Context::new()).begin()
+    };
+    let operations: Vec<_> = (0..5).map(|n| begin(&format!("trace {n}"))).collect();
+    for operation in operations {
+        operation.fail("error", &NoTable);
+    }
+    // What waited too long is not there any more, and what failed is.
+    let root = begin("root");
+    let below = |name: &str| {
+        telemetry
+            .operation(OperationKind::Custom, name)
+            .parent(root.context())
+            .begin()
+    };
+    below("early").end("success");
+    std::thread::sleep(std::time::Duration::from_millis(1_200));
+    below("late").fail("error", &NoTable);
+    root.end("success");
+    telemetry.shutdown().unwrap();
+    let received = receiver.stop();
+    let names = names(&received);
+    for n in 0..5 {
+        assert!(names.contains(format!("trace {n}").as_str()), "{names:?}");
+    }
+    assert!(
+        names.contains("late") && names.contains("root") && !names.contains("early"),
+        "{names:?}"
+    );
 }

@@ -109,17 +109,6 @@ fn many_names_cost_calls_and_no_memory() {
 }
 
 #[test]
-fn a_trace_that_says_it_is_not_random_goes_on_to_say_so() {
-    let (policy, plan) = configured("{dev: 0.5}");
-    let sampler = FloeSampler::new(policy, &plan);
-    // The SDK forgets the flags of a span that is dropped.
-    let result = sample(&sampler, "load", 1, Some(&parent(1, 0, "")), &[]);
-    assert_eq!(result.decision, SamplingDecision::RecordOnly);
-    let result = sample(&sampler, "load", 1, Some(&parent(1, 2, "")), &[]);
-    assert_eq!(result.decision, SamplingDecision::Drop);
-}
-
-#[test]
 fn rules_decide_by_name_and_attribute() {
     let (policy, plan) = configured(
         "{dev: 1, rules: [{match: {name: 'GET */health'}, ratio: 0}, {match: {attributes: {tier: gold}}, ratio: 0.5, attributes: {team: a}}]}",
@@ -132,6 +121,12 @@ fn rules_decide_by_name_and_attribute() {
         assert!(kept(&result));
         assert_eq!(result.trace_state.header(), "ot=th:8");
         assert_eq!(result.attributes, [KeyValue::new("team", "a")]);
+        let own = [KeyValue::new("tier", "gold"), KeyValue::new("team", "b")];
+        assert!(
+            sample(&sampler, "GET /orders", HALF, None, &own)
+                .attributes
+                .is_empty()
+        );
         assert!(!kept(&sample(&sampler, "GET /orders", HALF - 1, None, &gold)));
         assert!(kept(&sample(
             &sampler,
@@ -216,6 +211,50 @@ fn no_more_traces_start_than_the_limit_allows() {
     }
     let result = sample(&sampler, "load", 0, None, &[]);
     assert!(kept(&result) && result.trace_state == TraceState::NONE);
+}
+
+#[test]
+fn what_is_never_kept_does_not_use_up_the_limit() {
+    let (policy, plan) =
+        configured("{dev: 1, max_traces_per_second: 100, rules: [{match: {name: health}, ratio: 0}]}");
+    let clock = Arc::new(Hand::default());
+    let sampler = FloeSampler::with_clock(policy, &plan, clock.clone());
+    for _ in 0..5 {
+        for n in 0..1_000_u128 {
+            let id = n * ((1 << 56) / 1_000) + 1;
+            assert!(!kept(&sample(&sampler, "health", id, None, &[])));
+            assert!(
+                n % 20 != 0 || kept(&sample(&sampler, "load", id, None, &[])),
+                "{n}"
+            );
+        }
+        clock.turn(1);
+    }
+}
+
+#[test]
+fn the_standard_samplers_say_their_threshold() {
+    let component = Component::built_in().unwrap();
+    let manifest =
+        "metadata: {name: sales, version: 1.2.0, namespace: acme.sales}\nobservability: {telemetry: {}}";
+    let variable = |name: &str| match name {
+        "OTEL_TRACES_SAMPLER" => Some("traceidratio".to_owned()),
+        "OTEL_TRACES_SAMPLER_ARG" => Some("0.5".to_owned()),
+        _ => None,
+    };
+    let (policy, plan) = Policy::configure(component, "manifest", manifest, variable).unwrap();
+    let sampler = FloeSampler::new(policy, &plan);
+    let continued = sample(&sampler, "load", HALF, Some(&parent(HALF, 3, "")), &[]);
+    assert_eq!(
+        (kept(&continued), continued.trace_state.header().as_str()),
+        (true, "ot=th:8")
+    );
+    // What starts here leaves it to the propagator and the exporter.
+    assert_eq!(
+        sample(&sampler, "load", HALF, None, &[]).trace_state,
+        TraceState::NONE
+    );
+    assert!(!kept(&sample(&sampler, "load", 1, Some(&parent(1, 3, "")), &[])));
 }
 
 #[test]

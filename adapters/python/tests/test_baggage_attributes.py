@@ -62,6 +62,24 @@ def test_nothing_is_registered_for_nothing(provider: Provider, collector: Collec
     assert "tenant" not in collector.span("span").attributes
 
 
+@pytest.mark.parametrize("pattern", ["*", "floe.*", "floe.namespace"])
+def test_others_do_not_say_who_this_process_is(
+    pattern: str, provider: Provider, collector: Collector
+) -> None:
+    telemetry = provider(collector.endpoint, f'baggage: {{attributes: ["{pattern}"]}}')
+    assert telemetry.sdk
+    assert telemetry.plan
+    context = Context()
+    for key in telemetry.plan.attributes:
+        context = baggage.set_baggage(key, "forged", context)
+    telemetry.sdk.tracer.start_span("span", context).end()
+    telemetry.sdk.logger_provider.get_logger("api").emit(body="log", context=context)
+    assert telemetry.force_flush(5)
+    attributes = collector.span("span").attributes
+    assert {key: attributes[key] for key in telemetry.plan.attributes} == telemetry.plan.attributes
+    assert "forged" not in collector.log("log").attributes.values()
+
+
 @pytest.mark.parametrize("pattern", ["*", "t*", "tenant"])
 def test_patterns(pattern: str, provider: Provider, collector: Collector) -> None:
     telemetry = provider(collector.endpoint, f'baggage: {{attributes: ["{pattern}"]}}')

@@ -25,7 +25,7 @@ PAIRS: dict[str, tuple[tuple[Any, Any], Any]] = {
     "http.client": (carriers.HEADERS, Message()),
     "asgi": (carriers.ASGI_HEADERS, []),
     "grpc": (carriers.METADATA, []),
-    "environment": (carriers.ENVIRON, {}),
+    "environment": (carriers.ENVIRONMENT, {}),
     "run tags": (carriers.RUN_TAGS, {}),
     "env list": (carriers.ENV_LIST, []),
 }
@@ -111,16 +111,16 @@ def test_metadata() -> None:
 def test_names_of_variables(key: str, name: str) -> None:
     assert carriers.normal_name(key) == name
     environ: dict[str, str] = {}
-    carriers.ENVIRON[1].set(environ, key, "1")
+    carriers.ENVIRONMENT[1].set(environ, key, "1")
     assert environ == {name: "1"}
-    assert carriers.ENVIRON[0].get(environ, key) == ["1"]
+    assert carriers.ENVIRONMENT[0].get(environ, key) == ["1"]
 
 
 def test_names_that_are_not_normal_are_not_seen() -> None:
     environ = {"traceparent": "1", "Trace": "2", "1A": "3", "A-B": "4", "OK": "5", "BAGGAGE": ""}
-    assert carriers.ENVIRON[0].get(environ, "traceparent") is None
-    assert carriers.ENVIRON[0].get(environ, "baggage") is None
-    assert carriers.ENVIRON[0].keys(environ) == ["OK", "BAGGAGE"]
+    assert carriers.ENVIRONMENT[0].get(environ, "traceparent") is None
+    assert carriers.ENVIRONMENT[0].get(environ, "baggage") is None
+    assert carriers.ENVIRONMENT[0].keys(environ) == ["OK", "BAGGAGE"]
 
 
 def test_an_env_list_keeps_what_is_taken_from_elsewhere() -> None:

@@ -5,6 +5,8 @@ import threading
 from pathlib import Path
 
 import pytest
+from opentelemetry import context as otel_context
+from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext, Status, StatusCode, TraceFlags
@@ -90,6 +92,54 @@ def test_a_parent_elsewhere(provider: Provider, collector: Collector) -> None:
     assert (collector.span("work").parent_id, collector.span("work").state) == ("b" * 16, "vendor=1")
 
 
+def test_a_dropped_parent_is_not_named(provider: Provider, collector: Collector) -> None:
+    """A plain span of a trace that is not sampled never goes out: the operation around it is the parent."""
+    telemetry = provider(collector.endpoint, NONE)
+    assert telemetry.sdk
+    tracer = telemetry.sdk.tracer_provider.get_tracer("user")
+    with (
+        telemetry.operation(OperationKind.CUSTOM, "around"),
+        tracer.start_as_current_span("plain"),
+        tracer.start_as_current_span("plain too"),
+    ):
+        with telemetry.operation(OperationKind.CUSTOM, "before"):
+            pass
+        fail(telemetry, "failing")
+    with tracer.start_as_current_span("plain root"):
+        fail(telemetry, "below a root")
+    with telemetry.operation(OperationKind.CUSTOM, "another"):
+        context = otel_context.get_current()
+        with tracer.start_as_current_span("new root", trace.set_span_in_context(trace.INVALID_SPAN, context)):
+            fail(telemetry, "of another trace")
+    assert telemetry.force_flush(5)
+    around = collector.span("around")
+    parents = {span.name: span.parent_id for span in collector.spans}
+    assert parents == {
+        "around": "",
+        "before": around.span_id,
+        "failing": around.span_id,
+        "below a root": "",
+        "of another trace": "",
+    }
+
+
+def test_a_remote_parent_stays(provider: Provider, collector: Collector) -> None:
+    telemetry = provider(collector.endpoint, "sampling: {dev: 1.0}")
+    assert telemetry.sdk
+    tracer = telemetry.sdk.tracer_provider.get_tracer("user")
+    headers = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-00"}
+    token = otel_context.attach(telemetry.propagator.extract(headers, Context()))
+    try:
+        fail(telemetry, "below")
+        with tracer.start_as_current_span("plain"):
+            fail(telemetry, "below a plain span")
+    finally:
+        otel_context.detach(token)
+    assert telemetry.force_flush(5)
+    assert collector.span("below").parent_id == "b" * 16
+    assert collector.span("below a plain span").parent_id == ""
+
+
 def test_it_can_be_turned_off(provider: Provider, collector: Collector) -> None:
     telemetry = provider(collector.endpoint, "sampling: {dev: 0.0, keep_failed: false}")
     fail(telemetry, "failing")
@@ -105,7 +155,7 @@ def span(trace_id: int, span_id: int, failed: bool = False) -> ReadableSpan:
 
 def start(failed: FailedOperations, trace_id: int, times: int = 1) -> None:
     for number in range(times):
-        failed.started(SpanContext(trace_id, number + 1, False))
+        failed.started(SpanContext(trace_id, number + 1, False), None)
 
 
 def out(failed: FailedOperations, *ended: ReadableSpan) -> list[str]:
@@ -150,7 +200,7 @@ def test_a_wait_ends() -> None:
     assert out(failed, span(1, 3)) == ["1/3"]  # the trace has failed
     clock.now += 61
     start(failed, 1)
-    assert out(failed, span(1, 4)) == []  # long ago
+    assert out(failed, span(1, 1)) == []  # long ago
     assert not failed._traces
 
 

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
+import threading
 
 import pytest
 from opentelemetry import baggage, trace
+from opentelemetry import context as otel_context
+from opentelemetry.context import Context
 
 from collector import Collector
 from conftest import Provider
 from floe_telemetry.contract import ExceptionInfo, OperationKind, Outcome
 from floe_telemetry.engine import ComponentError, Instance
+from floe_telemetry.provider import TelemetryProvider
 
 SECRET = "postgres://user:hunter2@host/db"
 
@@ -57,6 +62,50 @@ def test_children_see_the_context_and_the_baggage(provider: Provider, collector:
         assert baggage.get_baggage("floe.namespace") == "acme.sales"
     assert baggage.get_baggage("floe.namespace") is None
     assert not trace.get_current_span().get_span_context().is_valid
+
+
+def in_thread(telemetry: TelemetryProvider, name: str, context: Context) -> dict[str, object]:
+    """Runs an operation in a new thread, in which this context is current, and answers with the baggage in
+    it.
+    """
+    found: dict[str, object] = {}
+
+    def work() -> None:
+        otel_context.attach(context)
+        with telemetry.operation(OperationKind.CUSTOM, name):
+            found.update(baggage.get_all())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    return found
+
+
+def test_a_thread_continues_the_process(
+    provider: Provider, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(os.environ, "TRACEPARENT", f"00-{'a' * 32}-{'b' * 16}-01")
+    monkeypatch.setitem(os.environ, "BAGGAGE", "team=core;p=1")
+    telemetry = provider(collector.endpoint)
+    assert in_thread(telemetry, "plain", Context())["team"] == "core"
+    of_user = in_thread(telemetry, "with baggage", baggage.set_baggage("tenant", "x", Context()))
+    assert (of_user["tenant"], "team" in of_user) == ("x", False)
+    other = {"traceparent": f"00-{'c' * 32}-{'d' * 16}-01"}
+    assert "team" not in in_thread(telemetry, "elsewhere", telemetry.propagator.extract(other, Context()))
+    telemetry.operation(OperationKind.CUSTOM, "given").begin(parent=Context()).end()
+    assert telemetry.force_flush(5)
+    parents = {span.name: span.parent_id for span in collector.spans}
+    assert parents == {"plain": "b" * 16, "with baggage": "b" * 16, "elsewhere": "d" * 16, "given": ""}
+
+
+def test_a_thread_of_a_process_with_baggage_only(
+    provider: Provider, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(os.environ, "BAGGAGE", "team=core")
+    telemetry = provider(collector.endpoint)
+    assert in_thread(telemetry, "work", Context())["team"] == "core"
+    assert telemetry.force_flush(5)
+    assert collector.span("work").parent_id == ""
 
 
 def test_a_decorator(provider: Provider, collector: Collector) -> None:

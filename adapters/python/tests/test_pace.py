@@ -76,6 +76,15 @@ def test_the_greater_threshold_holds(limited: tuple[Policy, Plan], clock: Clock)
     assert pacer.admit(1, 1 << 55) == (False, None)
 
 
+def test_what_is_never_kept_does_not_use_up_the_limit(limited: tuple[Policy, Plan], clock: Clock) -> None:
+    pacer, ids = Pacer(limited[0], 10, clock), random.Random(3)
+    for _ in range(5):
+        for number in range(1000):
+            assert not pacer.admit(ids.getrandbits(56), 1 << 56)[0]
+            assert number % 200 or pacer.admit(ids.getrandbits(56), 0)[0]
+        clock.now += 1.0
+
+
 def test_a_policy_that_cannot_pace(limited: tuple[Policy, Plan], clock: Clock) -> None:
     class Broken(Policy):
         def __init__(self) -> None:
@@ -87,7 +96,7 @@ def test_a_policy_that_cannot_pace(limited: tuple[Policy, Plan], clock: Clock) -
 
     broken = Broken()
     pacer = Pacer(broken, 10, clock)
-    assert all(pacer.admit(5, 0)[0] for _ in range(1000))
+    assert sum(pacer.admit(5, 0)[0] for _ in range(1000)) == 10  # the limit holds all the same
     clock.now += 1.0
     assert pacer.admit(5, 0)[0]
     assert broken.calls == 2

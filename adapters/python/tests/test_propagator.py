@@ -193,6 +193,21 @@ def test_memory_of_headers_is_bounded() -> None:
         assert len(kept) <= 256
 
 
+@pytest.mark.parametrize("length", [1024, 1025])
+def test_long_texts_are_not_kept(length: int) -> None:
+    reader = FloePropagator()
+    state, member = "a=" + "s" * 98, "b=" + "m" * (length - 102)
+    sent = {"traceparent": TRACEPARENT, "tracestate": state, "baggage": member}
+    for _ in range(2):  # the answer is the same, kept or not
+        out: dict[str, str] = {}
+        reader.inject(out, reader.extract(sent, Context()))
+        assert out == sent
+    headers = reader._of_policy
+    assert headers
+    assert (member in headers._baggage) == (length == 1024)
+    assert ((state, member) in headers._outgoing) == (length == 1024)
+
+
 def test_extract_after_inject_is_the_identity() -> None:
     numbers = random.Random(4)
     for _ in range(500):

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from opentelemetry.context import Context
+from opentelemetry.context import Context, get_current
 from opentelemetry.propagators.composite import CompositePropagator
 
 from conftest import Manifest, run_python
@@ -31,10 +31,12 @@ print(os.environ.get("OTEL_PROPAGATORS"), sorted(headers))
         (None, ["baggage", "traceparent"]),
         ("", ["baggage", "traceparent"]),
         ("floe", ["baggage", "traceparent"]),
+        ("FLOE", ["baggage", "traceparent"]),
         ("tracecontext,baggage,tracecontext", ["baggage", "traceparent"]),
         (" TraceContext ", ["traceparent"]),
         ("baggage", ["baggage"]),
         ("none", []),
+        ("None,floe", []),
         ("tracecontext,nonsense", ["traceparent"]),
         ("nonsense", []),
     ],
@@ -46,7 +48,11 @@ def test_a_process(names: str | None, fields: list[str], manifest: Manifest, tmp
     ran = run_python(CODE, tmp_path, environ)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout == f"{names} {fields}\n"
-    assert ("nonsense" in ran.stderr) == ("nonsense" in (names or ""))
+    warning = (
+        "warning[FLOE-H005]: OTEL_PROPAGATORS names nonsense, which this process does not know\n"
+        "  help: name floe, tracecontext, baggage, none, or install it\n"
+    )
+    assert ran.stderr.count(warning) == ("nonsense" in (names or ""))
 
 
 def test_without_a_provider_opentelemetry_finds_ours(tmp_path: Path) -> None:
@@ -58,6 +64,23 @@ print(out["tracestate"])
 """
     ran = run_python(code, tmp_path, {**os.environ, "OTEL_PROPAGATORS": "floe"})
     assert (ran.stdout.strip(), ran.returncode) == ("0a=1", 0), ran.stderr
+
+
+@pytest.mark.parametrize("names", ["none", "unknown", "one,two"])
+def test_a_process_without_a_propagator(names: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever the program asks, it gets a context."""
+    _once._seen.clear()
+    found = configured(None, {"OTEL_PROPAGATORS": names})
+    headers = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01"}
+    given = Context({"key": "value"})
+    assert found.extract(headers) is get_current()
+    assert found.extract(headers, given) is given
+    out: dict[str, str] = {}
+    found.inject(out)
+    assert out == {}
+    assert found.fields == set()
+    assert len(caplog.records) == (names != "none")
+    assert (f"names {names.replace(',', ', ')}, which" in caplog.text) == (names != "none")
 
 
 class Entry:

@@ -25,6 +25,7 @@ def test_what_a_process_sends(provider: Provider, collector: Collector) -> None:
             pass
     assert telemetry.force_flush(5)
     compiled, inner = collector.span("floe.compile sales"), collector.span("inner")
+    assert (compiled.scope, inner.scope) == ("floe-telemetry", "user")
     assert inner.parent_id == compiled.span_id
     assert inner.trace_id == compiled.trace_id
     assert inner.attributes == {

@@ -37,7 +37,7 @@ def policy(request: pytest.FixtureRequest) -> Policy:
 CARRIERS: dict[str, tuple[tuple[Any, Any], Callable[[], Any]]] = {
     "http": (carriers.HEADERS, dict),
     "grpc": (carriers.METADATA, list),
-    "environment": (carriers.ENVIRON, dict),
+    "environment": (carriers.ENVIRONMENT, dict),
     "run-tags": (carriers.RUN_TAGS, dict),
     "env-list": (carriers.ENV_LIST, list),
 }

@@ -73,7 +73,11 @@ fn apply(manifest: &mut Manifest, name: &str, value: &str, findings: &mut Findin
     };
     match name {
         // Only the word `true`, in any case, is true.
-        "OTEL_SDK_DISABLED" => manifest.enabled &= !value.eq_ignore_ascii_case("true"),
+        "OTEL_SDK_DISABLED" => match value.to_ascii_lowercase().as_str() {
+            "true" => manifest.enabled = false,
+            "false" => {}
+            _ => ignored("`true` or `false`"),
+        },
         "OTEL_SERVICE_NAME" => manifest.identity.service_name = value.to_owned(),
         "OTEL_BSP_MAX_QUEUE_SIZE" => number(&mut manifest.queue, ITEMS),
         "OTEL_BSP_MAX_EXPORT_BATCH_SIZE" => number(&mut manifest.batch, ITEMS),
@@ -149,6 +153,10 @@ fn sampler_variable(sampling: &mut Sampling, variables: &[Variable], findings: &
     };
     sampling.rules.clear();
     sampling.limit = 0.0;
+    if sampler == "always_off" {
+        // No span is no span.
+        sampling.failed_spans = 0;
+    }
 }
 
 /// Whose telemetry it is: on every span, and in baggage.

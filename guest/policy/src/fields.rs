@@ -152,7 +152,9 @@ impl<'a> Field<'a> {
         if text.chars().count() > 128 || text.chars().any(char::is_control) {
             findings.push(self.place().error(
                 diagnostic::WRONG_VALUE,
-                if self.shown {
+                if text.chars().count() > 128 {
+                    format!("this has {} characters", text.chars().count())
+                } else if self.shown {
                     format!("{} is no name", shown(text))
                 } else {
                     "this is no name".to_owned()

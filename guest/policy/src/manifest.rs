@@ -483,7 +483,8 @@ fn baggage_keys(field: &Field<'_>, findings: &mut Findings) -> Vec<String> {
     let mut keys = Vec::new();
     for key in field.list(BAGGAGE_KEYS, findings) {
         let Some(name) = key.name(findings) else { continue };
-        if baggage::is_token(name) && !name.trim_end_matches('*').contains('*') {
+        let stars = name.matches('*').count();
+        if baggage::is_token(name) && (stars == 0 || stars == 1 && name.ends_with('*')) {
             keys.push(name.to_owned());
         } else {
             findings.push(key.place().error(

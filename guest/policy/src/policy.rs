@@ -113,7 +113,7 @@ fn bounded<'a>(name: &str, header: &'a str, problems: &mut Vec<Diagnostic>) -> &
     start.rsplit_once(',').map_or("", |(whole, _)| whole)
 }
 
-/// The `tracestate` that came with `parent`. A `th` that contradicts the sampled flag is not the probability of this trace (OpenTelemetry,
+/// The `tracestate` that came with `parent`. A `th` belongs to a trace that is sampled, and to one with R >= T (OpenTelemetry,
 /// "TraceState: Probability Sampling", parent-based samplers).
 fn received(parent: TraceParent, header: &str, problems: &mut Vec<Diagnostic>) -> String {
     let state = match TraceState::parse(header) {

@@ -202,7 +202,7 @@ pub fn decide(low: u64, tracestate: &str, threshold: u64) -> Decision {
 /// How much of the newest window the smoothed rate takes over.
 const NEWEST: f64 = 0.5;
 
-/// The pace for the next window, which is a second, or longer where less than a trace a second may start.
+/// The pace for the next window: as long as a whole number of traces takes, about a second or longer.
 pub fn pace(limit: f64, rate: f64, offered: u64, seconds: f64) -> Pacing {
     if limit.is_nan() || limit <= 0.0 {
         return Pacing {
@@ -220,13 +220,13 @@ pub fn pace(limit: f64, rate: f64, offered: u64, seconds: f64) -> Pacing {
         (true, true) => rate + NEWEST * (measured - rate),
     };
     let threshold = if rate > limit { threshold(limit / rate) } else { 0 };
-    let seconds = (1.0 / limit).max(1.0);
+    let budget = limit.floor().max(1.0);
     Pacing {
         rate,
         threshold,
         tracestate: of_root(threshold),
-        budget: (limit * seconds).round().max(1.0) as u32,
-        seconds,
+        budget: budget as u32,
+        seconds: budget / limit,
     }
 }
 

@@ -67,7 +67,8 @@ fn a_valid_manifest() {
     let plan: serde_json::Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!(status, Some(0));
     assert_eq!(plan["exporter"]["endpoint"], "http://127.0.0.1:9");
-    assert_eq!(plan["rules"][0]["floe.namespace"], "acme.sales");
+    assert_eq!(plan["span_attributes"]["floe.namespace"], "acme.sales");
+    assert_eq!(plan["sampling"]["tracestate"], "ot=th:0");
 }
 
 #[test]

@@ -8,7 +8,7 @@ import threading
 logger = logging.getLogger("floe_telemetry")
 
 _seen: set[str] = set()
-_lock = threading.Lock()
+_lock = threading.RLock()  # a signal's handler may warn in the midst of a warning
 
 
 def warn_once(key: str, message: str, *arguments: object) -> None:

@@ -5,7 +5,7 @@ Registered only where the plan lists some.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from opentelemetry.baggage import get_all
@@ -15,9 +15,12 @@ from opentelemetry.sdk.trace import Span, SpanProcessor
 
 
 class BaggageAttributes:
-    """Which members of a context's baggage become attributes."""
+    """Which members of a context's baggage become attributes. Keys of the process's own attributes never do,
+    whatever the patterns say: they tell whose telemetry it is, and baggage is what others sent.
+    """
 
-    def __init__(self, patterns: Sequence[str]) -> None:
+    def __init__(self, patterns: Sequence[str], own: Collection[str]) -> None:
+        self._own: Final = frozenset(own)
         self._keys: Final = frozenset(pattern for pattern in patterns if not pattern.endswith("*"))
         self._prefixes: Final = tuple(pattern[:-1] for pattern in patterns if pattern.endswith("*"))
 
@@ -26,7 +29,7 @@ class BaggageAttributes:
         return {
             key: str(value)
             for key, value in get_all(context).items()
-            if key in self._keys or key.startswith(self._prefixes)
+            if (key in self._keys or key.startswith(self._prefixes)) and key not in self._own
         }
 
 

@@ -54,10 +54,15 @@ def baggage_text(context: Context) -> str:
         return ""
     received = get_value(_RECEIVED, context)
     if not isinstance(received, _Received):
-        return ",".join(f"{key}={quote(str(value), safe=_TOKEN)}" for key, value in members.items())
+        return ",".join(f"{key}={_encoded(value)}" for key, value in members.items())
     if received.members is members:
         return received.text
     return ",".join(_changed(members, received))
+
+
+def _encoded(value: object) -> str:
+    # A lone surrogate, of bytes that are no UTF-8, has no encoding.
+    return quote(str(value), safe=_TOKEN, errors="replace")
 
 
 def _changed(members: Mapping[str, object], received: _Received) -> list[str]:
@@ -69,5 +74,5 @@ def _changed(members: Mapping[str, object], received: _Received) -> list[str]:
         if key in texts and received.members[key] == value:
             changed += texts[key]
         else:
-            changed.append(f"{key}={quote(str(value), safe=_TOKEN)}")
+            changed.append(f"{key}={_encoded(value)}")
     return changed

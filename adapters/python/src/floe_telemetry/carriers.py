@@ -64,7 +64,7 @@ def _pairs(carrier: Any) -> Iterable[tuple[Any, Any]]:
 
 
 def _text(value: Any) -> str:
-    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 # gRPC. Metadata is a sequence of pairs; names are of lower case, and one may come more than once.
@@ -104,7 +104,7 @@ def normal_name(key: str) -> str:
     return name if _NORMAL.fullmatch(name) else f"_{name}"
 
 
-class EnvironGetter(Getter[Mapping[str, str]]):
+class EnvironmentGetter(Getter[Mapping[str, str]]):
     """An environment. Names that are not normal are not seen."""
 
     def get(self, carrier: Mapping[str, str], key: str) -> list[str] | None:
@@ -117,7 +117,7 @@ class EnvironGetter(Getter[Mapping[str, str]]):
         return [name for name in carrier if _NORMAL.fullmatch(name)]
 
 
-class EnvironSetter(Setter[MutableMapping[str, str]]):
+class EnvironmentSetter(Setter[MutableMapping[str, str]]):
     """An environment, or the part of it that a child process gets in addition."""
 
     def set(self, carrier: MutableMapping[str, str], key: str, value: str) -> None:
@@ -163,7 +163,7 @@ class EnvListGetter(Getter[Iterable[_Variable]]):
         """The value of a variable. An empty one counts as unset."""
         name = normal_name(key)
         values = [variable.get("value") for variable in carrier if variable.get("name") == name]
-        return [str(values[-1])] if values and values[-1] else None
+        return [str(values[-1]).replace("$$", "$")] if values and values[-1] else None
 
     def keys(self, carrier: Iterable[_Variable]) -> list[str]:
         """The names that are normal."""
@@ -172,11 +172,15 @@ class EnvListGetter(Getter[Iterable[_Variable]]):
 
 
 class EnvListSetter(Setter[MutableSequence[_Variable]]):
-    """The `env` of a Kubernetes container. A variable that is taken from elsewhere (`valueFrom`) stays."""
+    """The `env` of a Kubernetes container. A variable that is taken from elsewhere (`valueFrom`) stays.
+
+    A container gets another variable's value, a secret's as well, where `$(NAME)` stands in one, and `$`
+    where `$$` does. So that nobody reads variables by sending baggage, each `$` is doubled.
+    """
 
     def set(self, carrier: MutableSequence[_Variable], key: str, value: str) -> None:
         """Sets a variable."""
-        name = normal_name(key)
+        name, value = normal_name(key), value.replace("$", "$$")
         same = [variable for variable in carrier if variable.get("name") == name]
         if any("valueFrom" in variable for variable in same):
             return
@@ -190,7 +194,7 @@ class EnvListSetter(Setter[MutableSequence[_Variable]]):
 HEADERS: Final = (HeadersGetter(), HeadersSetter())
 ASGI_HEADERS: Final = (HeadersGetter(), HeadersSetter(binary=True))
 METADATA: Final = (MetadataGetter(), MetadataSetter())
-ENVIRON: Final = (EnvironGetter(), EnvironSetter())
+ENVIRONMENT: Final = (EnvironmentGetter(), EnvironmentSetter())
 RUN_TAGS: Final = (RunTagsGetter(), RunTagsSetter())
 ENV_LIST: Final = (EnvListGetter(), EnvListSetter())
 
@@ -198,7 +202,7 @@ ENV_LIST: Final = (EnvListGetter(), EnvListSetter())
 def environ_carrier(propagator: TextMapPropagator, context: Context | None = None) -> dict[str, str]:
     """The context as variables, such as TRACEPARENT, for the environment of a child process."""
     carrier: dict[str, str] = {}
-    propagator.inject(carrier, context, EnvironSetter())
+    propagator.inject(carrier, context, EnvironmentSetter())
     return carrier
 
 
@@ -207,7 +211,7 @@ def environ_context(
 ) -> Context:
     """The context that a process was started with, such as TRACEPARENT of its environment says."""
     found = os.environ if environ is None else environ
-    return propagator.extract(found, Context() if context is None else context, EnvironGetter())
+    return propagator.extract(found, Context() if context is None else context, EnvironmentGetter())
 
 
 def run_tags(propagator: TextMapPropagator, context: Context | None = None) -> dict[str, str]:

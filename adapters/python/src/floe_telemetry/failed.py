@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 from weakref import WeakMethod
 
-from opentelemetry.context import Context, create_key, set_value
-from opentelemetry.trace import SpanContext, StatusCode, TraceFlags
+from opentelemetry.context import Context, create_key, get_value, set_value
+from opentelemetry.trace import SpanContext, StatusCode, TraceFlags, get_current_span
 
 from floe_telemetry.attributes import merged
 from floe_telemetry.clock import MONOTONIC, Clock
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from floe_telemetry.contract import Buffer
 
 _OPERATION: Final = create_key("floe-operation")
+_ENCLOSING: Final = create_key("floe-enclosing-operation")
 
 
 def as_operation(context: Context) -> Context:
@@ -39,17 +40,39 @@ def is_operation(context: Context | None) -> bool:
     return context is not None and _OPERATION in context
 
 
+def enclosed(context: Context, operation: SpanContext) -> Context:
+    """The context of an operation's children, which says what operation they are in."""
+    return set_value(_ENCLOSING, operation, context)
+
+
+def visible_parent(context: Context) -> SpanContext | None:
+    """The parent to name if the operation that starts in this context goes out though it is not sampled.
+
+    Its parent may be a span that nobody records. Then it is the nearest operation of this process around it
+    in the same trace, which goes out as well.
+    """
+    parent = get_current_span(context).get_span_context()
+    if not parent.is_valid:
+        return None
+    if parent.is_remote or parent.trace_flags.sampled:
+        return parent
+    operation = get_value(_ENCLOSING, context)
+    if isinstance(operation, SpanContext) and operation.trace_id == parent.trace_id:
+        return operation
+    return None
+
+
 class _Trace:
     """The operations of one trace that is not sampled."""
 
-    __slots__ = ("failed", "open", "since", "waiting")
+    __slots__ = ("failed", "open", "waiting")
 
-    def __init__(self, since: float) -> None:
-        self.since = since
-        """When the first of what waits ended, or when the trace failed."""
-        self.open = 0
+    def __init__(self) -> None:
+        self.open: dict[int, SpanContext | None] = {}
+        """The operations that have not ended, by span id, with their visible parents."""
         self.failed = False
-        self.waiting: deque[ReadableSpan] = deque()
+        self.waiting: deque[tuple[float, ReadableSpan]] = deque()
+        """What ended, with the time from which it waits."""
 
 
 class FailedOperations:
@@ -64,78 +87,73 @@ class FailedOperations:
 
     def _clear(self) -> None:
         """A forked child has operations of its own only; the parent sees to what waits."""
-        self._lock = threading.Lock()
+        # A signal's handler may begin an operation in the midst of another's beginning.
+        self._lock = threading.RLock()
         self._traces: OrderedDict[int, _Trace] = OrderedDict()
         self._waiting = 0
         self._expires = 0.0
 
-    def started(self, context: SpanContext) -> None:
-        """An operation starts. One that is sampled needs nobody to keep it."""
+    def started(self, context: SpanContext, parent: SpanContext | None) -> None:
+        """An operation starts, below this visible parent. One that is sampled needs nobody to keep it."""
         if context.trace_flags.sampled:
             return
         with self._lock:
-            self._trace(context.trace_id).open += 1
+            self._expire()
+            trace = self._traces.get(context.trace_id)
+            if trace is None:
+                # As many operations that are never ended are remembered as spans may wait.
+                while len(self._traces) >= max(1, self._plan.spans):
+                    self._forget(next(iter(self._traces)))
+                trace = self._traces[context.trace_id] = _Trace()
+            trace.open[context.span_id] = parent
 
     def ended(self, span: ReadableSpan) -> Sequence[ReadableSpan]:
         """An operation that is not sampled ended. Answers with what goes out now, as it goes out."""
         context = span.get_span_context()
         if context is None:
             return ()
+        failed = span.status.status_code is StatusCode.ERROR
         with self._lock:
-            trace = self._trace(context.trace_id)
-            trace.open = max(0, trace.open - 1)
-            if span.status.status_code is StatusCode.ERROR and not trace.failed:
-                trace.failed = True
-                trace.since = self._clock()
-            if trace.failed:
-                released = [*self._take(trace), span]
-                return [self._sampled(each) for each in released]
-            if trace.open:
-                self._keep(trace, span)
-            else:
+            self._expire()
+            trace = self._traces.get(context.trace_id)
+            if trace is None:  # it was forgotten; what fails goes out all the same
+                return [self._sampled(span)] if failed else ()
+            parent = trace.open.pop(context.span_id, span.parent)
+            if parent is not span.parent:
+                span = copy.copy(span)  # other processors have the same object
+                span._parent = parent
+            trace.failed = trace.failed or failed
+            trace.waiting.append((self._clock(), span))
+            self._waiting += 1
+            released = self._take(trace) if trace.failed else []
+            if not trace.open:
                 self._forget(context.trace_id)
-            return ()
+            while self._waiting > self._plan.spans:
+                self._forget_oldest_span()
+        return [self._sampled(each) for _, each in released]
 
-    def _trace(self, trace_id: int) -> _Trace:
-        now = self._clock()
-        self._expire(now)
-        trace = self._traces.get(trace_id)
-        if trace is None:
-            while len(self._traces) >= max(1, self._plan.spans):
-                self._forget(next(iter(self._traces)))
-            trace = self._traces[trace_id] = _Trace(now)
-        return trace
+    def _forget_oldest_span(self) -> None:
+        oldest = next(trace for trace in self._traces.values() if trace.waiting)
+        oldest.waiting.popleft()
+        self._waiting -= 1
 
-    def _keep(self, trace: _Trace, span: ReadableSpan) -> None:
-        if not trace.waiting:
-            trace.since = self._clock()
-        trace.waiting.append(span)
-        self._waiting += 1
-        while self._waiting > self._plan.spans:
-            oldest_id, oldest = next((i, each) for i, each in self._traces.items() if each.waiting)
-            if oldest is trace:
-                trace.waiting.popleft()
-                self._waiting -= 1
-            else:
-                self._forget(oldest_id)
-
-    def _expire(self, now: float) -> None:
+    def _expire(self) -> None:
         """Forgets what has waited too long; a look once a second is enough."""
+        now = self._clock()
         if now < self._expires:
             return
         self._expires = now + 1.0
-        before = now - self._plan.seconds
-        for trace_id, trace in list(self._traces.items()):
-            if (trace.failed or trace.waiting) and trace.since < before:
-                self._take(trace)
-                trace.failed = False
-                if not trace.open:
-                    self._forget(trace_id)
+        for trace in self._traces.values():
+            while trace.waiting and trace.waiting[0][0] + self._plan.seconds < now:
+                trace.waiting.popleft()
+                self._waiting -= 1
 
     def _forget(self, trace_id: int) -> None:
-        self._take(self._traces.pop(trace_id))
+        trace = self._traces.pop(trace_id, None)
+        if trace:
+            self._take(trace)
 
-    def _take(self, trace: _Trace) -> list[ReadableSpan]:
+    def _take(self, trace: _Trace) -> list[tuple[float, ReadableSpan]]:
         taken = list(trace.waiting)
         trace.waiting.clear()
         self._waiting -= len(taken)

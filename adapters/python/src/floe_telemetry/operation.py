@@ -11,15 +11,15 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast
 
+from opentelemetry import baggage, trace
 from opentelemetry import context as otel_context
-from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, StatusCode
 
 from floe_telemetry._once import warn_once
 from floe_telemetry.baggage_text import baggage_text, with_baggage
 from floe_telemetry.contract import Beginning, Ending, ExceptionInfo, OperationKind, Outcome, SpanKind, Status
-from floe_telemetry.failed import as_operation
+from floe_telemetry.failed import as_operation, enclosed, visible_parent
 
 if TYPE_CHECKING:
     from floe_telemetry.provider import TelemetryProvider
@@ -55,8 +55,10 @@ class Operation:
         """The context of the operation's children: its span, and baggage with floe's members."""
 
     def begin(self, *, start_time: int | None = None, parent: Context | None = None) -> Operation:
-        """Starts the span, by default now and under the current context. Times are nanoseconds since 1970."""
-        context = otel_context.get_current() if parent is None else parent
+        """Starts the span, by default now and under the current context, or where that has no span, under the
+        one that this process was started with. Times are nanoseconds since 1970.
+        """
+        context = _continued(otel_context.get_current(), self._provider.context) if parent is None else parent
         self._clock = time.perf_counter()
         self._started = start_time or time.time_ns()
         sdk, policy = self._provider.sdk, self._provider.policy
@@ -79,8 +81,10 @@ class Operation:
             set_status_on_exception=False,
         )
         if sdk.failed and self.span.is_recording():
-            sdk.failed.started(self.span.get_span_context())
+            sdk.failed.started(self.span.get_span_context(), visible_parent(context))
         self.context = trace.set_span_in_context(self.span, context)
+        if sdk.failed:
+            self.context = enclosed(self.context, self.span.get_span_context())
         return self
 
     def attach(self) -> None:
@@ -183,6 +187,19 @@ class Operation:
                 return function(*args, **kwargs)
 
         return run
+
+
+def _continued(current: Context, process: Context) -> Context:
+    """The current context; where it has no span, in the trace that this process was started in, which a new
+    thread does not inherit. What the application put there stays.
+    """
+    if not process or trace.get_current_span(current).get_span_context().is_valid:
+        return current
+    context = current if baggage.get_all(current) else with_baggage(baggage_text(process), current)
+    started_in = trace.get_current_span(process)
+    if started_in.get_span_context().is_valid:
+        context = trace.set_span_in_context(started_in, context)
+    return context
 
 
 def exception_info(error: BaseException) -> ExceptionInfo:

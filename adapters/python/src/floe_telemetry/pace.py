@@ -16,8 +16,8 @@ from floe_telemetry.contract import Pacing
 from floe_telemetry.engine import ComponentError
 from floe_telemetry.policy import Policy
 
-_ALL: Final = Pacing(rate=-1.0, threshold=0, tracestate="", budget=2**32 - 1, seconds=1.0)
-"""Before the first call, and where the policy fails: what sampling decides."""
+_NONE: Final = 1 << 56
+"""The threshold that keeps nothing."""
 
 
 class Pacer:
@@ -29,10 +29,12 @@ class Pacer:
         self._policy: Final = policy
         self._limit: Final = limit
         self._clock: Final = clock
-        self._lock = threading.Lock()
+        # A signal's handler may start a trace in the midst of another's start.
+        self._lock = threading.RLock()
         self._offered = self._kept = 0
         self._began = self._ends = clock()
-        self._pacing = _ALL
+        # Where the policy fails the limit holds all the same; what is kept is no fair sample then.
+        self._pacing = Pacing(-1.0, 0, "", max(1, int(limit)), max(1.0, 1 / limit))
         self._state: TraceState | None = None
         after_fork = WeakMethod(self._after_fork)
         os.register_at_fork(after_in_child=lambda: (method := after_fork()) and method())
@@ -42,6 +44,8 @@ class Pacer:
         """Whether a trace of this randomness starts under this threshold of sampling's, and its tracestate if
         this limit's threshold is the greater.
         """
+        if threshold >= _NONE:  # what a rule never keeps does not want to start
+            return False, None
         if self._clock() >= self._ends:
             self._next_window()
         with self._lock:
@@ -70,4 +74,4 @@ class Pacer:
             self._ends = self._began + pacing.seconds
 
     def _after_fork(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()

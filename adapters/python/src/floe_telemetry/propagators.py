@@ -8,8 +8,16 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
+from opentelemetry.context import Context, get_current
 from opentelemetry.propagators.composite import CompositePropagator
-from opentelemetry.propagators.textmap import TextMapPropagator
+from opentelemetry.propagators.textmap import (
+    CarrierT,
+    Getter,
+    Setter,
+    TextMapPropagator,
+    default_getter,
+    default_setter,
+)
 
 from floe_telemetry._once import warn_once
 from floe_telemetry.propagator import FIELDS, FloePropagator
@@ -25,6 +33,34 @@ _OURS: Final = {
 }
 
 
+class NoPropagator(TextMapPropagator):
+    """Carries nothing. Unlike a `CompositePropagator` of none, it answers with a context when it was given
+    none.
+    """
+
+    @property
+    def fields(self) -> set[str]:
+        """Names of the headers: there are none."""
+        return set()
+
+    def extract(
+        self,
+        carrier: CarrierT,
+        context: Context | None = None,
+        getter: Getter[CarrierT] = default_getter,
+    ) -> Context:
+        """The context as it is."""
+        return get_current() if context is None else context
+
+    def inject(
+        self,
+        carrier: CarrierT,
+        context: Context | None = None,
+        setter: Setter[CarrierT] = default_setter,
+    ) -> None:
+        """Sets nothing."""
+
+
 def configured(policy: Policy | None, environ: Mapping[str, str]) -> TextMapPropagator:
     """The propagator of a process. Not set, or set to nothing, the variable means floe's."""
     names = dict.fromkeys(name.strip().lower() for name in environ.get(VARIABLE, "").split(","))
@@ -32,26 +68,41 @@ def configured(policy: Policy | None, environ: Mapping[str, str]) -> TextMapProp
     if not names:
         return FloePropagator(policy)
     if "none" in names:
-        return CompositePropagator([])
+        return NoPropagator()
     fields = frozenset().union(*(_OURS.get(name, frozenset()) for name in names))
     propagators: list[TextMapPropagator] = [FloePropagator(policy, fields)] if fields else []
-    propagators += [found for name in names if name not in _OURS and (found := _load(name))]
-    return propagators[0] if len(propagators) == 1 else CompositePropagator(propagators)
+    propagators += _others([name for name in names if name not in _OURS])
+    if len(propagators) > 1:
+        return CompositePropagator(propagators)
+    return propagators[0] if propagators else NoPropagator()
 
 
-def _load(name: str) -> TextMapPropagator | None:
-    """Another propagator, as OpenTelemetry finds it."""
+def _others(names: list[str]) -> list[TextMapPropagator]:
+    """Those of other packages, as OpenTelemetry finds them. What cannot be had is left out and said."""
+    if not names:
+        return []
     from importlib.metadata import entry_points
 
-    for found in entry_points(group="opentelemetry_propagator", name=name):
+    propagators: list[TextMapPropagator] = []
+    unknown: list[str] = []
+    for name in names:
+        found = next(iter(entry_points(group="opentelemetry_propagator", name=name)), None)
+        if found is None:
+            unknown.append(name)
+            continue
         try:
-            propagator: TextMapPropagator = found.load()()
-            return propagator
+            propagators.append(found.load()())
         except Exception as error:
             warn_once(f"propagator {name}", f"the propagator `%s` of {VARIABLE} is left out: %r", name, error)
-            return None
-    warn_once(f"propagator {name}", f"{VARIABLE} names `%s`, which is not installed; it is left out", name)
-    return None
+    if unknown:
+        listed = ", ".join(unknown)
+        warn_once(
+            f"propagators {listed}",
+            f"warning[FLOE-H005]: {VARIABLE} names %s, which this process does not know\n"
+            "  help: name floe, tracecontext, baggage, none, or install it",
+            listed,
+        )
+    return propagators
 
 
 def install(propagator: TextMapPropagator) -> None:

@@ -156,7 +156,7 @@ class FloeSampler(Sampler):
             intent = _Intent(found, generation.rules[found.rule] if found.rule else {})
         except Exception as error:
             warn_once("sampler", "%s; spans are kept", error)
-            intent = _Intent(SamplingIntent(0, ParentMode.FOLLOW, 0, ""), {})
+            intent = _Intent(SamplingIntent(0, ParentMode.FOLLOW, 0, "ot=th:0"), {})
         if len(generation.intents) >= _MOST_KEPT:
             generation.intents.clear()
         generation.intents[key] = intent

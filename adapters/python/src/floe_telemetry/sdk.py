@@ -43,7 +43,8 @@ from floe_telemetry.policy import Policy
 from floe_telemetry.redaction import Redactor
 from floe_telemetry.sampler import FloeSampler
 
-SCOPE: Final = "floe_telemetry"
+SCOPE: Final = "floe-telemetry"
+"""Name of the scope of floe's own operations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,7 @@ class Sdk:
         self._logs: Final = _LogProcessor(LogExport(redactor, self._outlets["logs"]), **batch, **meters)
         self.logger_provider: Final = LoggerProvider(resource, shutdown_on_exit=False, **meters)
         if plan.baggage:
-            attributes = BaggageAttributes(plan.baggage)
+            attributes = BaggageAttributes(plan.baggage, plan.attributes)
             self.tracer_provider.add_span_processor(BaggageSpanProcessor(attributes))
             self.logger_provider.add_log_record_processor(BaggageLogProcessor(attributes))
         self.tracer_provider.add_span_processor(self._spans)

@@ -53,7 +53,11 @@ pub(super) fn read(sampling: &mut Sampling, field: &Field<'_>, findings: &mut Fi
     }
     if let Some(rules) = section.get("rules") {
         let rules = rules.list(RULES, findings);
-        sampling.rules = rules.iter().filter_map(|field| rule(field, findings)).collect();
+        let share = sampling.share;
+        sampling.rules = rules
+            .iter()
+            .filter_map(|field| rule(field, share, findings))
+            .collect();
     }
 }
 
@@ -69,8 +73,8 @@ fn by_mode(ratios: &mut Ratios, section: &Section<'_>, findings: &mut Findings) 
 
 /// `true`, `false`, or a mapping with bounds.
 fn keep_failed(sampling: &mut Sampling, field: &Field<'_>, findings: &mut Findings) {
-    if !matches!(field.value(), Value::Mapping(_)) {
-        if field.boolean(findings) == Some(false) {
+    if let Value::Boolean(keep) = field.value() {
+        if !keep {
             sampling.failed_spans = 0;
         }
         return;
@@ -89,14 +93,15 @@ fn keep_failed(sampling: &mut Sampling, field: &Field<'_>, findings: &mut Findin
     }
 }
 
-fn rule(field: &Field<'_>, findings: &mut Findings) -> Option<Rule> {
+/// A rule. A mode that it does not name has the share of the rest.
+fn rule(field: &Field<'_>, share: Share, findings: &mut Findings) -> Option<Rule> {
     let section = field.section(&["match", "ratio", "parent", "attributes"], findings)?;
     let mut rule = Rule {
         name: None,
         scope: None,
         kind: None,
         attributes: Vec::new(),
-        share: defaults().share,
+        share,
         adds: Vec::new(),
     };
     if let Some(conditions) = section
@@ -108,6 +113,13 @@ fn rule(field: &Field<'_>, findings: &mut Findings) -> Option<Rule> {
     match section.get("ratio") {
         Some(ratio) if matches!(ratio.value(), Value::Mapping(_)) => {
             let modes = ratio.section(&Mode::WORDS, findings)?;
+            if modes.fields().next().is_none() {
+                findings.push(ratio.place().error(
+                    diagnostic::MISSING_VALUE,
+                    "the ratio names no mode",
+                    "write one for dev, staging or prod",
+                ));
+            }
             by_mode(&mut rule.share.ratios, &modes, findings);
         }
         Some(ratio) => rule.share.ratios = Ratios::all(ratio.ratio(findings)?),
@@ -132,6 +144,14 @@ fn rule(field: &Field<'_>, findings: &mut Findings) -> Option<Rule> {
         .and_then(|field| field.mapping(findings))
     {
         for (key, field) in adds.fields() {
+            if key.name.is_empty() || key.name.starts_with("floe.") {
+                findings.push(field.place().error(
+                    diagnostic::WRONG_VALUE,
+                    format!("a rule cannot set {}", shown(&key.name)),
+                    "choose another name: floe.* say whose telemetry it is and what it is of",
+                ));
+                continue;
+            }
             rule.adds.extend(scalar_attribute(key, &field, findings));
         }
     }
