@@ -74,7 +74,7 @@ end-to-end *ARGS: _cli _conformance _python
 w3c-service HOST PORT: _conformance _python
     @exec {{ if HOST == "rust" { conformance-service } else if HOST == "python" { python + " tests/conformance/service.py" } else { error("the hosts are rust and python") } }} {{PORT}}
 
-# Builds the policy component and prints its path.
+# Builds the components and prints the policy's path; the backends are beside it.
 policy:
     @guest/build.sh
 

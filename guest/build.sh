@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the policy component by plain `cargo build` and prints its path, and nothing else, on stdout.
+# Builds the two components by plain `cargo build` and prints the policy's path, and nothing else, on stdout. The backends are
+# beside it: floe_backends.wasm.
 #
 # The target's standard library comes from rustup. Where rustup cannot fetch it and Debian's packages can be had, they build it
 # from source.
@@ -8,7 +9,7 @@ cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
 target=wasm32-unknown-unknown
 directory=${CARGO_TARGET_DIR:-$PWD/target}/component
-build=(build --locked --package floe-telemetry-policy --profile component --target "$target" --target-dir "$directory")
+build=(build --locked --package floe-telemetry-policy --package floe-telemetry-backends --profile component --target "$target" --target-dir "$directory")
 
 have_target() { [[ -d $(rustc --print target-libdir --target "$target" 2>/dev/null) ]]; }
 

@@ -1,6 +1,6 @@
 //! The cases of `tests/vectors/*.json`: a function of the contract, its arguments and what it must answer.
 //!
-//! The policy runs them natively, the Rust host and the Python host through the component. WIT values are JSON: a record is an object, an
+//! The policy runs its own natively, the Rust host and the Python host through the component; the backends run theirs, `backends.*`, natively. WIT values are JSON: a record is an object, an
 //! enum its case's name, an absent option `null`, a result `{"ok": ...}` or `{"err": ...}`. An object in `result` names the fields that matter.
 //!
 //! Two functions are a host's, with a policy that is not configured. A carrier is `http`, `grpc`, `environment`, `run-tags` or `env-list`; both ends of it
@@ -44,12 +44,29 @@ pub struct Case {
 
 /// What starts the name of a function that is a host's and none of the policy's.
 const CARRIERS: &str = "carriers.";
+/// What starts the name of a function that is the backends' and none of the policy's.
+const BACKENDS: &str = "backends.";
 
 /// Calls every case of the policy's functions with `call(manifest, function, arguments)` and says which answered otherwise. Answers how many there were.
 pub fn run(
     call: impl FnMut(Option<&str>, &str, &[Value]) -> Result<Value, Box<dyn Error>>,
 ) -> Result<usize, Box<dyn Error>> {
-    run_where(|function| !function.starts_with(CARRIERS), matches, call)
+    run_where(
+        |function| !function.starts_with(CARRIERS) && !function.starts_with(BACKENDS),
+        matches,
+        call,
+    )
+}
+
+/// Calls every case of the backends' functions, `backends.list` and `backends.render`, with `call(function, arguments)`, as [`run`] does.
+pub fn run_backends(
+    mut call: impl FnMut(&str, &[Value]) -> Result<Value, Box<dyn Error>>,
+) -> Result<usize, Box<dyn Error>> {
+    run_where(
+        |function| function.starts_with(BACKENDS),
+        matches,
+        |_, function, arguments| call(function, arguments),
+    )
 }
 
 /// Calls every case of the host's functions, `carriers.inject` and `carriers.extract`, with `call(function, carrier, argument)`, as [`run`] does.
