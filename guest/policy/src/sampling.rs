@@ -204,7 +204,7 @@ const NEWEST: f64 = 0.5;
 
 /// The pace for the next window: as long as a whole number of traces takes, about a second or longer.
 pub fn pace(limit: f64, rate: f64, offered: u64, seconds: f64) -> Pacing {
-    if limit.is_nan() || limit <= 0.0 {
+    if !limit.is_finite() || limit <= 0.0 {
         return Pacing {
             rate,
             threshold: 0,
@@ -220,7 +220,7 @@ pub fn pace(limit: f64, rate: f64, offered: u64, seconds: f64) -> Pacing {
         (true, true) => rate + NEWEST * (measured - rate),
     };
     let threshold = if rate > limit { threshold(limit / rate) } else { 0 };
-    let budget = limit.floor().max(1.0);
+    let budget = limit.ceil();
     Pacing {
         rate,
         threshold,
@@ -243,6 +243,12 @@ mod tests {
         assert_eq!((second.rate, second.threshold), (1_000.0, threshold(0.1)));
         let third = pace(100.0, second.rate, 0, 1.0);
         assert_eq!((third.rate, third.threshold), (500.0, threshold(0.2)));
+    }
+
+    #[test]
+    fn no_whole_number_a_second() {
+        let pacing = pace(2.5, -1.0, 0, 0.0);
+        assert_eq!((pacing.budget, pacing.seconds), (3, 1.2));
     }
 
     #[test]
