@@ -61,7 +61,7 @@ fn item(name: &str, value: Value) -> Item {
 }
 
 /// Fields of which the default is not the same as none.
-const CHOSEN: [&str; 12] = [
+const CHOSEN: [&str; 13] = [
     "arrayValue",
     "asDouble",
     "asInt",
@@ -69,6 +69,7 @@ const CHOSEN: [&str; 12] = [
     "bytesValue",
     "doubleValue",
     "intValue",
+    "key",
     "kvlistValue",
     "max",
     "min",
