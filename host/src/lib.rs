@@ -39,7 +39,8 @@ mod span_context;
 mod traceparent;
 mod warning;
 
-pub use bindings::exports::floe::telemetry::configuration::{Plan, Protocol, Variable};
+pub use bindings::exports::floe::telemetry::collector::Deployment;
+pub use bindings::exports::floe::telemetry::configuration::{Explained, Origin, Plan, Protocol, Variable};
 pub use bindings::exports::floe::telemetry::describe::Info;
 pub use bindings::exports::floe::telemetry::operations::{Beginning, Ending, OperationKind, Outcome};
 pub use bindings::exports::floe::telemetry::propagation::{Extraction, Headers};
@@ -49,7 +50,7 @@ pub use clock::{Clock, SystemClock};
 pub use component::Component;
 pub use error::{Error, Problem, Undelivered, render};
 pub use export::Counts;
-pub use manifest::read as read_manifest;
+pub use manifest::Manifest;
 pub use operation::{Operation, OperationBuilder};
 pub use policy::Policy;
 pub use processor::FloeSpanProcessor;

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crossbeam_queue::ArrayQueue;
 use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder};
 
-use crate::bindings::exports::floe::telemetry::configuration::{Plan, Variable};
+use crate::bindings::exports::floe::telemetry::collector::Deployment;
+use crate::bindings::exports::floe::telemetry::configuration::{Explained, Plan, Variable};
 use crate::bindings::exports::floe::telemetry::describe::Info;
 use crate::bindings::exports::floe::telemetry::operations::{Beginning, Ending, OperationKind};
 use crate::bindings::exports::floe::telemetry::propagation::{Extraction, Headers};
@@ -16,6 +17,7 @@ use crate::bindings::{Policy as Exports, PolicyPre};
 use crate::component::{Component, first_line};
 use crate::engine::{DEADLINE, MEMORY, engine};
 use crate::error::{Error, Problem};
+use crate::manifest::Manifest;
 
 /// Idle instances that are kept; more than this many threads at once only cost the making of further ones.
 const IDLE: usize = 16;
@@ -35,6 +37,23 @@ struct Instance {
 struct Configuration {
     manifest: String,
     variables: Vec<Variable>,
+    settings: Vec<KeyValue>,
+}
+
+impl Configuration {
+    /// A manifest with the variables that a component asks for.
+    fn of(component: &Component, manifest: &Manifest) -> Result<Self, Problem> {
+        let names = Policy::unconfigured(component.clone())
+            .call(|exports, store| exports.floe_telemetry_configuration().call_variables(store))?;
+        Ok(Self {
+            manifest: manifest.text.clone(),
+            variables: names
+                .into_iter()
+                .filter_map(|name| manifest.variable(&name).map(|value| Variable { name, value }))
+                .collect(),
+            settings: manifest.settings.clone(),
+        })
+    }
 }
 
 /// A component with its configuration. Any number of threads may call it at once.
@@ -82,30 +101,13 @@ impl Policy {
         }
     }
 
-    /// Configures a component with a manifest's text and the variables that it asks for. `file` names the manifest in errors.
-    pub fn configure(
-        component: Component,
-        file: &str,
-        manifest: &str,
-        variable: impl Fn(&str) -> Option<String>,
-    ) -> Result<(Self, Plan), Error> {
-        let names = Self::unconfigured(component.clone())
-            .call(|exports, store| exports.floe_telemetry_configuration().call_variables(store))?;
-        let variables = names
-            .into_iter()
-            .filter_map(|name| variable(&name).map(|value| Variable { name, value }))
-            .collect();
-        let configuration = Configuration {
-            manifest: manifest.to_owned(),
-            variables,
-        };
+    /// Configures a component.
+    pub fn configure(component: Component, manifest: &Manifest) -> Result<(Self, Plan), Error> {
+        let configuration = Configuration::of(&component, manifest)?;
         let mut instance = instantiate(engine()?, &component.pre)?;
         let plan = instance
             .configure(&configuration)?
-            .map_err(|diagnostics| Error::Manifest {
-                file: file.to_owned(),
-                diagnostics,
-            })?;
+            .map_err(|diagnostics| refused(manifest, diagnostics))?;
         let policy = Self::of(
             Ok(component),
             Some(Arc::new(configuration)),
@@ -113,6 +115,35 @@ impl Policy {
         );
         let _ = policy.idle.push(instance);
         Ok((policy, plan))
+    }
+
+    /// Where each effective value of a manifest comes from.
+    pub fn explain(component: Component, manifest: &Manifest) -> Result<Vec<Explained>, Error> {
+        let configuration = Configuration::of(&component, manifest)?;
+        Self::unconfigured(component)
+            .call(|exports, store| {
+                exports.floe_telemetry_configuration().call_explain(
+                    store,
+                    &configuration.manifest,
+                    &configuration.variables,
+                    &configuration.settings,
+                )
+            })?
+            .map_err(|diagnostics| refused(manifest, diagnostics))
+    }
+
+    /// What a manifest says about the Collector and its backends.
+    pub fn deployment(component: Component, manifest: &Manifest) -> Result<Deployment, Error> {
+        let configuration = Configuration::of(&component, manifest)?;
+        Self::unconfigured(component)
+            .call(|exports, store| {
+                exports.floe_telemetry_collector().call_plan(
+                    store,
+                    &configuration.manifest,
+                    &configuration.variables,
+                )
+            })?
+            .map_err(|diagnostics| refused(manifest, diagnostics))
     }
 
     /// The component that decides, if there is one.
@@ -287,8 +318,16 @@ impl Instance {
                 store,
                 &configuration.manifest,
                 &configuration.variables,
+                &configuration.settings,
             )
         })
+    }
+}
+
+fn refused(manifest: &Manifest, diagnostics: Vec<Diagnostic>) -> Error {
+    Error::Manifest {
+        file: manifest.file.clone(),
+        diagnostics,
     }
 }
 

@@ -27,7 +27,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::component::Component;
 use crate::error::{Error, Problem, Undelivered, render};
 use crate::export::{Counted, Counter, Counts, Described, Redacted};
-use crate::manifest;
+use crate::manifest::Manifest;
 use crate::policy::Policy;
 use crate::processor::{FloeLogProcessor, FloeSpanProcessor};
 use crate::propagator::FloePropagator;
@@ -67,23 +67,11 @@ enum Instrument {
 }
 
 impl TelemetryProvider {
-    /// Telemetry as a manifest and the process environment say, installed as OpenTelemetry's global providers and propagator.
-    pub fn from_manifest(manifest: impl AsRef<Path>) -> Result<Self, Error> {
-        Self::from_manifest_with(manifest, |name| std::env::var(name).ok())
-    }
-
-    /// The same with variables from elsewhere than the process environment.
-    pub fn from_manifest_with(
-        manifest: impl AsRef<Path>,
-        variable: impl Fn(&str) -> Option<String>,
-    ) -> Result<Self, Error> {
-        let manifest = manifest.as_ref();
-        let text = manifest::read(manifest)?;
-        let component = Component::load()?;
-        let file = manifest.display().to_string();
-        let (policy, plan) = Policy::configure(component, &file, &text, variable)?;
+    /// Telemetry as a manifest says, installed as OpenTelemetry's global providers and propagator.
+    pub fn from_manifest(manifest: &Manifest) -> Result<Self, Error> {
+        let (policy, plan) = Policy::configure(Component::load()?, manifest)?;
         if !plan.warnings.is_empty() {
-            say(&render(&file, &plan.warnings));
+            say(&render(&manifest.file, &plan.warnings));
         }
         let sdk = if plan.enabled {
             Some(Sdk::start(&policy, plan)?)
@@ -96,10 +84,13 @@ impl TelemetryProvider {
     /// Telemetry as a manifest says or, where that cannot be had, the reason in the log and nothing but context
     /// propagation: a pipeline does not fail because its telemetry does.
     pub fn init(manifest: impl AsRef<Path>) -> Self {
-        Self::from_manifest(manifest).unwrap_or_else(|error| {
-            say(&error.to_string());
-            Self::disabled()
-        })
+        Manifest::read(manifest)
+            .map_err(Error::from)
+            .and_then(|manifest| Self::from_manifest(&manifest))
+            .unwrap_or_else(|error| {
+                say(&error.to_string());
+                Self::disabled()
+            })
     }
 
     /// No telemetry; context still propagates.
@@ -240,13 +231,14 @@ fn say(text: &str) {
 
 impl Sdk {
     fn start(policy: &Policy, plan: Plan) -> Result<Self, Error> {
+        let exporter = plan.exporters.traces.clone().expect("skeleton");
         let collector = Collector {
-            endpoint: plan.exporter.endpoint.clone(),
-            transport: match plan.exporter.protocol {
+            endpoint: exporter.endpoint.trim_end_matches("/v1/traces").to_owned(),
+            transport: match exporter.protocol {
                 Protocol::Grpc => Transport::Grpc,
                 Protocol::HttpProtobuf => Transport::HttpProtobuf,
             },
-            timeout: milliseconds(plan.exporter.timeout),
+            timeout: milliseconds(exporter.timeout),
         };
         let Exporters { spans, metrics, logs } = collector.exporters().map_err(|error| {
             Problem::new(
@@ -259,9 +251,9 @@ impl Sdk {
         let resource = resource(policy, &plan);
 
         let span_batch = BatchConfigBuilder::default()
-            .with_max_queue_size(plan.batch.queue as usize)
-            .with_max_export_batch_size(plan.batch.size as usize)
-            .with_scheduled_delay(milliseconds(plan.batch.delay))
+            .with_max_queue_size(plan.batches.spans.queue as usize)
+            .with_max_export_batch_size(plan.batches.spans.size as usize)
+            .with_scheduled_delay(milliseconds(plan.batches.spans.delay))
             .build();
         let spans = Described::new(
             Redacted {
@@ -283,9 +275,9 @@ impl Sdk {
             .build();
 
         let log_batch = LogBatchConfigBuilder::default()
-            .with_max_queue_size(plan.batch.queue as usize)
-            .with_max_export_batch_size(plan.batch.size as usize)
-            .with_scheduled_delay(milliseconds(plan.batch.delay))
+            .with_max_queue_size(plan.batches.spans.queue as usize)
+            .with_max_export_batch_size(plan.batches.spans.size as usize)
+            .with_scheduled_delay(milliseconds(plan.batches.spans.delay))
             .build();
         let logs = Redacted {
             counted: counted(logs, &log_counter),
@@ -355,7 +347,13 @@ impl Sdk {
                 .is_ok()
         });
         let undelivered = Undelivered {
-            endpoint: self.plan.exporter.endpoint.clone(),
+            endpoint: self
+                .plan
+                .exporters
+                .traces
+                .as_ref()
+                .map(|exporter| exporter.endpoint.clone())
+                .unwrap_or_default(),
             spans: self.spans.counts().undelivered(),
             logs: self.logs.counts().undelivered(),
             metrics: self.metrics.failing() || !in_time,

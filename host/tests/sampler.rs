@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use floe_telemetry::{Clock, Component, FloeSampler, Plan, Policy};
+use floe_telemetry::{Clock, Component, FloeSampler, Manifest, Plan, Policy};
 use opentelemetry::trace::{SpanContext, SpanId, SpanKind, TraceContextExt, TraceFlags, TraceId, TraceState};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::{SamplingDecision, SamplingResult, ShouldSample};
@@ -15,7 +15,8 @@ fn configured(sampling: &str) -> (Policy, Plan) {
     let manifest = format!(
         "metadata: {{name: sales, version: 1.2.0, namespace: acme.sales}}\nobservability: {{telemetry: {{sampling: {sampling}}}}}"
     );
-    Policy::configure(Component::built_in().unwrap(), "manifest", &manifest, |_| None).unwrap()
+    let manifest = Manifest::new("manifest", manifest).with_variables(|_| None);
+    Policy::configure(Component::built_in().unwrap(), &manifest).unwrap()
 }
 
 fn parent(trace: u128, flags: u8, tracestate: &str) -> Context {
@@ -242,7 +243,8 @@ fn the_standard_samplers_say_their_threshold() {
         "OTEL_TRACES_SAMPLER_ARG" => Some("0.5".to_owned()),
         _ => None,
     };
-    let (policy, plan) = Policy::configure(component, "manifest", manifest, variable).unwrap();
+    let manifest = Manifest::new("manifest", manifest).with_variables(variable);
+    let (policy, plan) = Policy::configure(component, &manifest).unwrap();
     let sampler = FloeSampler::new(policy, &plan);
     let continued = sample(&sampler, "load", HALF, Some(&parent(HALF, 3, "")), &[]);
     assert_eq!(

@@ -19,7 +19,7 @@ fn vectors() {
                 &mut store,
                 &instance,
                 "configuration.configure",
-                &[json!(manifest), json!([])],
+                &[json!(manifest), json!([]), json!([])],
             )?;
         }
         call(&mut store, &instance, function, arguments)

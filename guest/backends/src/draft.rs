@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use crate::bindings::exports::floe::telemetry::backends::{Component, Fragment, Pipeline, Signal};
+use crate::bindings::exports::floe::telemetry::backends::{Component, Connector, Fragment, Pipeline, Signal};
 use crate::bindings::exports::floe::telemetry::types::Severity;
 use crate::collector::Collector;
 use crate::component_type::ComponentType;
@@ -84,11 +84,22 @@ impl<'a> Draft<'a> {
         add(&mut self.fragment.extensions, component)
     }
 
-    /// A connector for a purpose, since its id shares the exporters' space of names; answers its id. It ends the pipeline that names it and starts
-    /// this backend's pipeline of the signal that it makes.
-    pub fn connector(&mut self, kind: ComponentType, purpose: &str, config: &Json) -> String {
-        let component = self.component(kind, purpose, config);
-        add(&mut self.fragment.connectors, component)
+    /// A connector from one signal to another, for a purpose, since its id shares the exporters' space of names.
+    pub fn connector(
+        &mut self,
+        kind: ComponentType,
+        purpose: &str,
+        config: &Json,
+        input: Signal,
+        output: Signal,
+    ) {
+        let Component { id, config } = self.component(kind, purpose, config);
+        self.fragment.connectors.push(Connector {
+            id,
+            config,
+            input,
+            output,
+        });
     }
 
     /// A signal's pipeline.

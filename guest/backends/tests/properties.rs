@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use floe_backends::bindings::exports::floe::telemetry::backends::{
-    Backend, Component, Fragment, Guest as _, SettingType,
+    Backend, Fragment, Guest as _, SettingType,
 };
 use floe_backends::bindings::exports::floe::telemetry::types::{KeyValue, Severity};
 use floe_backends::component::Component as Backends;
@@ -95,21 +95,21 @@ fn plausible() -> impl Strategy<Value = (String, Vec<KeyValue>)> {
         })
 }
 
-fn components(fragment: &Fragment) -> impl Iterator<Item = &Component> {
-    [
-        &fragment.exporters,
-        &fragment.processors,
-        &fragment.extensions,
-        &fragment.connectors,
-    ]
-    .into_iter()
-    .flatten()
+/// Ids and configurations.
+fn components(fragment: &Fragment) -> impl Iterator<Item = (&str, &str)> {
+    let connectors = fragment
+        .connectors
+        .iter()
+        .map(|connector| (&*connector.id, &*connector.config));
+    [&fragment.exporters, &fragment.processors, &fragment.extensions]
+        .into_iter()
+        .flatten()
+        .map(|component| (&*component.id, &*component.config))
+        .chain(connectors)
 }
 
 fn ids(fragment: &Fragment) -> Vec<&str> {
-    components(fragment)
-        .map(|component| component.id.as_str())
-        .collect()
+    components(fragment).map(|(id, _)| id).collect()
 }
 
 /// The references `${...}` in a text.
@@ -125,21 +125,18 @@ fn check(name: &str, fragment: &Fragment) {
     let ids = ids(fragment);
     assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "{ids:?}");
     let mut used = BTreeSet::new();
-    for component in components(fragment) {
-        let (_, instance) = component.id.split_once('/').unwrap();
+    for (id, text) in components(fragment) {
+        let (_, instance) = id.split_once('/').unwrap();
         assert!(
             instance == name || instance.starts_with(&format!("{name}-")),
             "{}",
-            component.id
+            id
         );
-        let config: Value = serde_json::from_str(&component.config).unwrap();
+        let config: Value = serde_json::from_str(text).unwrap();
         assert!(config.is_object());
-        assert_eq!(
-            component.config.matches('$').count(),
-            references(&component.config).len()
-        );
+        assert_eq!(text.matches('$').count(), references(text).len());
         used.extend(
-            references(&component.config)
+            references(text)
                 .into_iter()
                 .map(|reference| reference.strip_prefix("env:").unwrap().to_owned()),
         );

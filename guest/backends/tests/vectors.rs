@@ -27,16 +27,14 @@ fn call(function: &str, arguments: &[Value]) -> Result<Value, Box<dyn Error>> {
 
 /// A fragment, whose configurations must be JSON.
 fn fragment_to_wit(fragment: &Fragment) -> Result<Value, serde_json::Error> {
-    for component in [
-        &fragment.exporters,
-        &fragment.processors,
-        &fragment.extensions,
-        &fragment.connectors,
-    ]
-    .into_iter()
-    .flatten()
-    {
-        serde_json::from_str::<serde_json::Map<String, Value>>(&component.config)?;
+    let components = [&fragment.exporters, &fragment.processors, &fragment.extensions]
+        .into_iter()
+        .flatten();
+    let configs = components
+        .map(|component| &component.config)
+        .chain(fragment.connectors.iter().map(|connector| &connector.config));
+    for config in configs {
+        serde_json::from_str::<serde_json::Map<String, Value>>(config)?;
     }
     Ok(to_wit(json!(fragment)))
 }
@@ -49,7 +47,7 @@ fn to_wit(value: Value) -> Value {
             .into_iter()
             .map(|(key, value)| match (key.as_str(), value) {
                 ("signals", Value::Array(signals)) => (key, signals.into_iter().map(lower).collect()),
-                ("signal" | "severity" | "type_", case) => {
+                ("signal" | "input" | "output" | "severity" | "type_", case) => {
                     (key.trim_end_matches('_').to_owned(), lower(case))
                 }
                 (_, value) => (key, to_wit(value)),

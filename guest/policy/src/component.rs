@@ -2,7 +2,8 @@
 
 use std::cell::RefCell;
 
-use crate::bindings::exports::floe::telemetry::configuration::{Plan, Variable};
+use crate::bindings::exports::floe::telemetry::collector::{self, Deployment};
+use crate::bindings::exports::floe::telemetry::configuration::{Explained, Plan, Variable};
 use crate::bindings::exports::floe::telemetry::describe::Info;
 use crate::bindings::exports::floe::telemetry::operations::{Beginning, Ending, OperationKind};
 use crate::bindings::exports::floe::telemetry::propagation::{Extraction, Headers};
@@ -40,10 +41,45 @@ impl configuration::Guest for Component {
         settings::VARIABLES.map(str::to_owned).to_vec()
     }
 
-    fn configure(manifest: String, variables: Vec<Variable>) -> Result<Plan, Vec<Diagnostic>> {
-        let (policy, plan) = Policy::configure(&manifest, &variables)?;
+    fn configure(
+        manifest: String,
+        variables: Vec<Variable>,
+        settings: Vec<KeyValue>,
+    ) -> Result<Plan, Vec<Diagnostic>> {
+        let (policy, plan) = Policy::configure(&manifest, &variables, &settings)?;
         POLICY.set(policy);
         Ok(plan)
+    }
+
+    fn explain(
+        _manifest: String,
+        _variables: Vec<Variable>,
+        _settings: Vec<KeyValue>,
+    ) -> Result<Vec<Explained>, Vec<Diagnostic>> {
+        Ok(Vec::new())
+    }
+}
+
+impl collector::Guest for Component {
+    fn plan(manifest: String, variables: Vec<Variable>) -> Result<Deployment, Vec<Diagnostic>> {
+        let (manifest, warnings) = settings::configure(&manifest, &variables)?;
+        Ok(Deployment {
+            version: "0.161.0".to_owned(),
+            environment: manifest.environment.word().to_owned(),
+            destinations: Vec::new(),
+            directory: String::new(),
+            gateway: String::new(),
+            tail: None,
+            storage: String::new(),
+            load: collector::Load {
+                spans: 1_000,
+                logs: 1_000,
+                points: 1_000,
+                outage: 300,
+            },
+            tls: None,
+            warnings,
+        })
     }
 }
 

@@ -4,7 +4,8 @@ use std::ops::RangeInclusive;
 
 use crate::attribute::{self, attribute};
 use crate::bindings::exports::floe::telemetry::configuration::{
-    Batch, Exporter, Instrument, InstrumentKind, Logging, Plan, Protocol, Variable,
+    Batch, Batches, Compression, Exporter, Exporters, Instrument, InstrumentKind, Logging, Plan, Protocol,
+    Tls, Variable,
 };
 use crate::bindings::exports::floe::telemetry::sampling::ParentMode;
 use crate::bindings::exports::floe::telemetry::types::KeyValue;
@@ -184,6 +185,28 @@ pub fn plan(manifest: &Manifest, warnings: Findings) -> Plan {
         }
         .to_owned()
     });
+    let exporter = |signal: &str| {
+        Some(Exporter {
+            endpoint: match manifest.protocol {
+                Protocol::Grpc => endpoint.clone(),
+                Protocol::HttpProtobuf => format!("{endpoint}/v1/{signal}"),
+            },
+            protocol: manifest.protocol,
+            timeout: manifest.export_timeout,
+            compression: Compression::None,
+            headers: Vec::new(),
+            tls: Tls {
+                ca: String::new(),
+                certificate: String::new(),
+                key: String::new(),
+            },
+        })
+    };
+    let batch = Batch {
+        queue: manifest.queue,
+        size: manifest.batch,
+        delay: manifest.delay,
+    };
     Plan {
         enabled: manifest.enabled,
         environment: manifest.environment.word().to_owned(),
@@ -203,15 +226,14 @@ pub fn plan(manifest: &Manifest, warnings: Findings) -> Plan {
             Sampling::default().plan()
         },
         baggage: manifest.baggage.clone(),
-        exporter: Exporter {
-            endpoint,
-            protocol: manifest.protocol,
-            timeout: manifest.export_timeout,
+        exporters: Exporters {
+            traces: exporter("traces"),
+            metrics: exporter("metrics"),
+            logs: exporter("logs"),
         },
-        batch: Batch {
-            queue: manifest.queue,
-            size: manifest.batch,
-            delay: manifest.delay,
+        batches: Batches {
+            spans: batch,
+            logs: batch,
         },
         interval: manifest.interval,
         shutdown: manifest.shutdown,

@@ -24,8 +24,23 @@ const LONGEST_HEADER: usize = 64 * 1024;
 
 impl Policy {
     /// Configures a policy from a manifest and environment variables.
-    pub fn configure(manifest: &str, variables: &[Variable]) -> Result<(Self, Plan), Vec<Diagnostic>> {
-        let (manifest, warnings) = configuration::configure(manifest, variables)?;
+    pub fn configure(
+        manifest: &str,
+        variables: &[Variable],
+        settings: &[KeyValue],
+    ) -> Result<(Self, Plan), Vec<Diagnostic>> {
+        let mut variables = variables.to_vec();
+        for setting in settings {
+            let name = match setting.key.as_str() {
+                "otlp_endpoint" => "OTEL_EXPORTER_OTLP_ENDPOINT",
+                _ => "OTEL_EXPORTER_OTLP_PROTOCOL",
+            };
+            variables.push(Variable {
+                name: name.to_owned(),
+                value: setting.value.trim_matches('"').to_owned(),
+            });
+        }
+        let (manifest, warnings) = configuration::configure(manifest, &variables)?;
         let plan = configuration::plan(&manifest, warnings);
         let sampling = if manifest.enabled {
             manifest.sampling.clone()
@@ -169,7 +184,7 @@ mod tests {
             let parent = TraceParent { trace, span, flags };
             let state = state.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",");
             let baggage = baggage.join(",");
-            let (policy, _) = Policy::configure(MANIFEST, &[]).unwrap();
+            let (policy, _) = Policy::configure(MANIFEST, &[], &[]).unwrap();
             let headers = policy.inject(parent, &state, &baggage);
             let back = policy.extract(&headers.traceparent, &headers.tracestate, &headers.baggage);
             proptest::prop_assert_eq!(u128::from(back.high) << 64 | u128::from(back.low), trace);

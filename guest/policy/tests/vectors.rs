@@ -20,8 +20,12 @@ use sampling::Guest as _;
 fn vectors() {
     let count = floe_telemetry_vectors::run(|manifest, function, arguments| {
         // A manifest with no telemetry is the unconfigured state.
-        Component::configure(manifest.unwrap_or("metadata: {}").to_owned(), Vec::new())
-            .map_err(|found| format!("{found:?}"))?;
+        Component::configure(
+            manifest.unwrap_or("metadata: {}").to_owned(),
+            Vec::new(),
+            Vec::new(),
+        )
+        .map_err(|found| format!("{found:?}"))?;
         call(
             function,
             Value::Array(arguments.iter().cloned().map(to_rust).collect()),
@@ -32,12 +36,15 @@ fn vectors() {
 
 fn call(function: &str, arguments: Value) -> Result<Value, Box<dyn Error>> {
     Ok(match function {
-        "configuration.configure" => apply(arguments, |(manifest, variables)| {
-            match Component::configure(manifest, variables) {
-                Ok(plan) => json!({"ok": to_wit(json!(plan))}),
-                Err(found) => json!({"err": to_wit(json!(found))}),
-            }
-        })?,
+        "configuration.configure" => {
+            apply(
+                arguments,
+                |(manifest, variables, settings)| match Component::configure(manifest, variables, settings) {
+                    Ok(plan) => json!({"ok": to_wit(json!(plan))}),
+                    Err(found) => json!({"err": to_wit(json!(found))}),
+                },
+            )?
+        }
         "propagation.extract" => apply(arguments, |(a, b, c)| Component::extract(a, b, c))?,
         "propagation.inject" => apply(arguments, |(a, b, c, d, e, f)| {
             Component::inject(a, b, c, d, e, f)

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use floe_telemetry::{Component, Error, OperationKind, Policy, Problem, TelemetryProvider, read_manifest};
+use floe_telemetry::{Component, Error, Manifest, OperationKind, Policy, Problem, TelemetryProvider};
 
 use crate::plan;
 
@@ -14,16 +14,14 @@ pub(crate) fn compile(
     directory: &Path,
 ) -> Result<PathBuf, Error> {
     let stage = |name: &str| telemetry.operation(OperationKind::CompileStage, name);
-    let text = stage("load").run(|operation| {
-        let text = read_manifest(manifest)?;
-        operation.fact("bytes", text.len() as i64);
-        tracing::info!(manifest = %manifest.display(), "manifest loaded");
-        Ok::<_, Problem>(text)
+    let manifest = stage("load").run(|operation| {
+        let manifest = Manifest::read(manifest)?;
+        operation.fact("bytes", manifest.text.len() as i64);
+        tracing::info!(manifest = manifest.file, "manifest loaded");
+        Ok::<_, Problem>(manifest)
     })?;
     let plan = stage("validate").run(|operation| {
-        let file = manifest.display().to_string();
-        let variable = |name: &str| std::env::var(name).ok();
-        let (_, plan) = Policy::configure(Component::load()?, &file, &text, variable)?;
+        let (_, plan) = Policy::configure(Component::load()?, &manifest)?;
         operation.fact("warnings", plan.warnings.len() as i64);
         tracing::info!(environment = plan.environment, "manifest valid");
         Ok::<_, Error>(plan)

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
-use floe_telemetry::{Error, OperationKind, Outcome, Problem, TelemetryProvider};
+use floe_telemetry::{Error, Manifest, OperationKind, Outcome, Problem, TelemetryProvider};
 use floe_telemetry_receiver::{BANNER, Limits, Options, Receiver, Store, render};
 use tokio::process::Command;
 use tokio::sync::oneshot;
@@ -76,12 +76,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         arguments.protocol.variable()
     ));
 
-    let variable = |name: &str| match name {
-        "OTEL_EXPORTER_OTLP_ENDPOINT" => Some(endpoint.clone()),
-        "OTEL_EXPORTER_OTLP_PROTOCOL" => Some(arguments.protocol.variable().to_owned()),
-        name => std::env::var(name).ok(),
-    };
-    let telemetry = TelemetryProvider::from_manifest_with(&manifest, variable)?;
+    let configured = Manifest::read(&manifest)?
+        .with_setting("otlp_endpoint", endpoint.as_str())
+        .with_setting("otlp_protocol", arguments.protocol.variable());
+    let telemetry = TelemetryProvider::from_manifest(&configured)?;
     crate::log(&telemetry);
     let outcome = pipeline(&telemetry, arguments, &manifest, &state, &endpoint);
     let undelivered = telemetry.shutdown();

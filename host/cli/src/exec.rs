@@ -6,7 +6,9 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, ExitStatus};
 
-use floe_telemetry::{MANIFEST_VARIABLE, Operation, OperationKind, Problem, TelemetryProvider};
+use floe_telemetry::{
+    Error, MANIFEST_VARIABLE, Manifest, Operation, OperationKind, Problem, TelemetryProvider,
+};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{Signal as UnixSignal, SignalKind, signal};
@@ -23,8 +25,12 @@ pub(crate) struct Arguments {
     command: Vec<OsString>,
 }
 
+fn telemetry(manifest: &Path) -> Result<TelemetryProvider, Error> {
+    TelemetryProvider::from_manifest(&Manifest::read(manifest)?)
+}
+
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let telemetry = TelemetryProvider::from_manifest(&arguments.manifest).unwrap_or_else(|error| {
+    let telemetry = telemetry(&arguments.manifest).unwrap_or_else(|error| {
         eprintln!("{error}\nfloe-telemetry: the command runs without telemetry");
         TelemetryProvider::disabled()
     });

@@ -19,18 +19,10 @@ pub(crate) fn shown(plan: &Plan) -> Value {
     json!({
         "enabled": plan.enabled,
         "environment": plan.environment,
-        "exporter": {
-            "endpoint": plan.exporter.endpoint,
-            "protocol": match plan.exporter.protocol {
-                floe_telemetry::Protocol::Grpc => "grpc",
-                floe_telemetry::Protocol::HttpProtobuf => "http/protobuf",
-            },
-            "timeout_millis": plan.exporter.timeout,
-        },
         "batch": {
-            "max_queue_size": plan.batch.queue,
-            "max_export_batch_size": plan.batch.size,
-            "schedule_delay_millis": plan.batch.delay,
+            "max_queue_size": plan.batches.spans.queue,
+            "max_export_batch_size": plan.batches.spans.size,
+            "schedule_delay_millis": plan.batches.spans.delay,
         },
         "metric_export_interval_millis": plan.interval,
         "shutdown_timeout_millis": plan.shutdown,

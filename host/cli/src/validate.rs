@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use floe_telemetry::{Component, Plan, Policy, read_manifest, render};
+use floe_telemetry::{Component, Manifest, Plan, Policy, render};
 
 use crate::Failure;
 
@@ -17,11 +17,10 @@ pub(crate) struct Arguments {
 impl Arguments {
     /// The manifest's plan under this process's environment; warnings go to standard error.
     pub(crate) fn plan(&self) -> Result<Plan, Failure> {
-        let text = read_manifest(&self.manifest)?;
-        let file = self.manifest.display().to_string();
-        let (_, plan) = Policy::configure(Component::load()?, &file, &text, |name| std::env::var(name).ok())?;
+        let manifest = Manifest::read(&self.manifest)?;
+        let (_, plan) = Policy::configure(Component::load()?, &manifest)?;
         if !plan.warnings.is_empty() {
-            eprintln!("{}", render(&file, &plan.warnings));
+            eprintln!("{}", render(&manifest.file, &plan.warnings));
         }
         Ok(plan)
     }
@@ -33,7 +32,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         "{} is valid: {}",
         arguments.manifest.display(),
         match plan.enabled {
-            true => format!("telemetry goes to {}", plan.exporter.endpoint),
+            true => format!(
+                "telemetry goes to {}",
+                plan.exporters
+                    .traces
+                    .as_ref()
+                    .map(|exporter| exporter.endpoint.as_str())
+                    .unwrap_or_default()
+            ),
             false => "telemetry is off, context propagates".to_owned(),
         }
     ));

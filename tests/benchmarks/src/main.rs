@@ -7,7 +7,9 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use floe_telemetry::{Component, FloePropagator, FloeSampler, FloeSpanProcessor, Plan, Policy, SystemClock};
+use floe_telemetry::{
+    Component, FloePropagator, FloeSampler, FloeSpanProcessor, Manifest, Plan, Policy, SystemClock,
+};
 use opentelemetry::Context;
 use opentelemetry::propagation::{TextMapCompositePropagator, TextMapPropagator};
 use opentelemetry::trace::{Span, TraceContextExt, Tracer, TracerProvider};
@@ -36,12 +38,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let cold = Instant::now();
     let component = Component::load()?;
     let manifest = |sampling: &str| {
-        format!(
+        let text = format!(
             "metadata: {{name: sales, version: 1.2.0, namespace: acme.sales}}\nobservability: {{telemetry: {{sampling: {sampling}}}}}"
-        )
+        );
+        Manifest::new("manifest", text).with_variables(|_| None)
     };
-    let configure_as =
-        |sampling: &str| Policy::configure(component.clone(), "manifest", &manifest(sampling), |_| None);
+    let configure_as = |sampling: &str| Policy::configure(component.clone(), &manifest(sampling));
     let configure = |ratio: f64| configure_as(&format!("{{dev: {ratio}}}"));
     configure(1.0)?;
     println!(
@@ -49,7 +51,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         millis(cold.elapsed()),
         {
             let again = Instant::now();
-            Policy::configure(Component::load()?, "manifest", &manifest("{}"), |_| None)?;
+            Policy::configure(Component::load()?, &manifest("{}"))?;
             millis(again.elapsed())
         }
     );

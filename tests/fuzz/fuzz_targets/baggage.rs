@@ -8,7 +8,7 @@ use floe_policy::Policy;
 use floe_telemetry_fuzz::{MANIFEST, baggage, is_canonical_baggage, warnings};
 
 thread_local! {
-    static CONFIGURED: LazyCell<Policy> = LazyCell::new(|| Policy::configure(MANIFEST, &[]).expect("a manifest").0);
+    static CONFIGURED: LazyCell<Policy> = LazyCell::new(|| Policy::configure(MANIFEST, &[], &[]).expect("a manifest").0);
 }
 const OURS: [&str; 4] = [
     "floe.namespace",

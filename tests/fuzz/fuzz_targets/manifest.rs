@@ -11,7 +11,7 @@ use floe_policy::sampling::decide;
 use floe_telemetry_fuzz::{MANIFEST, NONE, are_attributes, is_canonical_baggage, warnings, well_said};
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
-    let outcome = Policy::configure(text, &[]);
+    let outcome = Policy::configure(text, &[], &[]);
     match &outcome {
         Err(found) => {
             assert!(
@@ -85,7 +85,7 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
             is_canonical_baggage(&baggage);
             assert_eq!(policy.child_baggage(&baggage), baggage);
             assert_eq!(baggage.contains("floe.namespace="), plan.enabled);
-            let again = Policy::configure(text, &[]).expect("as before").1;
+            let again = Policy::configure(text, &[], &[]).expect("as before").1;
             assert_eq!(&again, plan);
         }
     }

@@ -10,7 +10,7 @@ use floe_policy::trace_context::TraceParent;
 use floe_telemetry_fuzz::{MANIFEST, is_canonical_baggage, line, warnings};
 
 thread_local! {
-    static POLICIES: LazyCell<[Policy; 2]> = LazyCell::new(|| [Policy::default(), Policy::configure(MANIFEST, &[]).expect("a manifest").0]);
+    static POLICIES: LazyCell<[Policy; 2]> = LazyCell::new(|| [Policy::default(), Policy::configure(MANIFEST, &[], &[]).expect("a manifest").0]);
 }
 
 fn inject(policy: &Policy, found: &Extraction) -> Headers {

@@ -18,7 +18,7 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
             });
         }
     }
-    match Policy::configure(MANIFEST, &variables) {
+    match Policy::configure(MANIFEST, &variables, &[]) {
         Err(found) => {
             for diagnostic in &found {
                 well_said(diagnostic);
@@ -52,7 +52,7 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
             assert!(intent.threshold <= NONE && intent.tracestate == plan.sampler.tracestate);
             // The order of variables means nothing.
             variables.reverse();
-            let mut reversed = Policy::configure(MANIFEST, &variables).expect("as before").1;
+            let mut reversed = Policy::configure(MANIFEST, &variables, &[]).expect("as before").1;
             assert_eq!(reversed.warnings.len(), plan.warnings.len());
             reversed.warnings.clone_from(&plan.warnings);
             assert_eq!(reversed, plan);

@@ -122,19 +122,34 @@ class Variable(NamedTuple):
 
 
 class Exporter(NamedTuple):
-    """Where telemetry goes: an OTLP Collector."""
+    """Where one signal goes: an OTLP Collector."""
 
     endpoint: str
     protocol: Protocol
     timeout: int
 
 
+class Exporters(NamedTuple):
+    """The exporter of each signal; a signal without one is not exported."""
+
+    traces: Exporter | None
+    metrics: Exporter | None
+    logs: Exporter | None
+
+
 class Batch(NamedTuple):
-    """Batching of spans and log records."""
+    """Batching between the application and the exporter."""
 
     queue: int
     size: int
     delay: int
+
+
+class Batches(NamedTuple):
+    """The batching of each signal that is batched."""
+
+    spans: Batch
+    logs: Batch
 
 
 class Logging(NamedTuple):
@@ -189,8 +204,8 @@ class Plan(NamedTuple):
     attributes: dict[str, AttributeValue]
     sampler: Sampler
     baggage: list[str]
-    exporter: Exporter
-    batch: Batch
+    exporters: Exporters
+    batches: Batches
     interval: int
     shutdown: int
     logging: Logging

@@ -35,13 +35,9 @@ fn build(draft: &mut Draft<'_>) -> Option<()> {
     let key = draft.secret("api_key")?;
     let exporter = draft.exporter(DATADOG, &json!({"api": {"key": key, "site": site}}));
     // The exporter itself counts nothing since 0.95: the connector turns traces into metrics, for the metrics pipeline below.
-    let connector = statistics.then(|| draft.connector(DATADOG, "apm-stats", &json!({})));
-    let traces: Vec<&str> = [Some(exporter.as_str()), connector.as_deref()]
-        .into_iter()
-        .flatten()
-        .collect();
-    draft.pipeline(Signal::Traces, &[], &traces);
-    draft.pipeline(Signal::Metrics, &[], &[&exporter]);
-    draft.pipeline(Signal::Logs, &[], &[&exporter]);
+    if statistics {
+        draft.connector(DATADOG, "apm-stats", &json!({}), Signal::Traces, Signal::Metrics);
+    }
+    draft.pipelines(ALL, &exporter);
     Some(())
 }

@@ -7,7 +7,7 @@ use std::error::Error;
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
 
-use floe_telemetry::{MANIFEST_VARIABLE, TelemetryProvider};
+use floe_telemetry::{MANIFEST_VARIABLE, Manifest, TelemetryProvider};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
@@ -31,7 +31,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         .ok_or("usage: floe-telemetry-conformance PORT")?
         .parse()?;
     let manifest = std::env::var_os(MANIFEST_VARIABLE).unwrap_or_else(|| MANIFEST.into());
-    let telemetry = TelemetryProvider::from_manifest(manifest)?;
+    let telemetry = TelemetryProvider::from_manifest(&Manifest::read(manifest)?)?;
     Runtime::new()?.block_on(serve(port))?;
     if let Err(undelivered) = telemetry.shutdown() {
         eprintln!("{undelivered}");
