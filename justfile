@@ -74,6 +74,12 @@ end-to-end *ARGS: _cli _conformance _python
 w3c-service HOST PORT: _conformance _python
     @exec {{ if HOST == "rust" { conformance-service } else if HOST == "python" { python + " tests/conformance/service.py" } else { error("the hosts are rust and python") } }} {{PORT}}
 
+# Writes what is made from the manifest's settings: the JSON Schema, and the table of docs/manifest.md.
+schema:
+    cargo run --locked --quiet --package floe-telemetry-policy --example schema > {{cache}}/schema.json && mv {{cache}}/schema.json schema/manifest.schema.json
+    sed -i '/^| setting | default |/,$d' docs/manifest.md
+    cargo run --locked --quiet --package floe-telemetry-policy --example schema -- markdown >> docs/manifest.md
+
 # Builds the components and prints the policy's path; the backends are beside it.
 policy:
     @guest/build.sh

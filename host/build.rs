@@ -1,4 +1,5 @@
-//! Embeds the policy component: the one that `FLOE_POLICY_COMPONENT` names, or else one built here from `guest/policy`.
+//! Embeds the policy component: the one that `FLOE_POLICY_COMPONENT` names, or else one built here from `guest/policy`. With the feature `backends` also the
+//! built-in backends, which stand beside it.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -7,14 +8,8 @@ use std::{env, fs};
 const TARGET: &str = "wasm32-unknown-unknown";
 
 fn main() -> ExitCode {
-    match component() {
-        Ok(component) => {
-            println!(
-                "cargo::rustc-env=FLOE_POLICY_COMPONENT_FILE={}",
-                component.display()
-            );
-            ExitCode::SUCCESS
-        }
+    match embed() {
+        Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             println!("cargo::error={message}");
             ExitCode::FAILURE
@@ -22,22 +17,35 @@ fn main() -> ExitCode {
     }
 }
 
-fn component() -> Result<PathBuf, String> {
+fn embed() -> Result<(), String> {
     println!("cargo::rerun-if-env-changed=FLOE_POLICY_COMPONENT");
-    let source = match env::var_os("FLOE_POLICY_COMPONENT") {
+    let policy = match env::var_os("FLOE_POLICY_COMPONENT") {
         Some(file) => PathBuf::from(file),
         None => build()?,
     };
+    copy(&policy, "FLOE_POLICY_COMPONENT_FILE")?;
+    if env::var_os("CARGO_FEATURE_BACKENDS").is_some() {
+        let backends = policy.with_file_name("floe_backends.wasm");
+        copy(&backends, "FLOE_BACKENDS_COMPONENT_FILE")?;
+    }
+    Ok(())
+}
+
+/// Names a copy of our own in a variable of the compiler: the file outside may change while this crate is compiled.
+fn copy(source: &Path, name: &str) -> Result<(), String> {
     println!("cargo::rerun-if-changed={}", source.display());
-    // A copy of our own: the file outside may change while this crate is compiled.
-    let copy = Path::new(&variable("OUT_DIR")?).join("floe_policy.wasm");
-    fs::copy(&source, &copy).map_err(|error| format!("{}: {error}", source.display()))?;
-    Ok(copy)
+    let file = source
+        .file_name()
+        .ok_or_else(|| format!("{} names no file", source.display()))?;
+    let copy = Path::new(&variable("OUT_DIR")?).join(file);
+    fs::copy(source, &copy).map_err(|error| format!("{}: {error}", source.display()))?;
+    println!("cargo::rustc-env={name}={}", copy.display());
+    Ok(())
 }
 
 fn build() -> Result<PathBuf, String> {
     let workspace = Path::new(&variable("CARGO_MANIFEST_DIR")?).join("..");
-    for path in ["guest/policy", "wit", "Cargo.lock"] {
+    for path in ["guest/policy", "guest/backends", "wit", "Cargo.lock"] {
         println!("cargo::rerun-if-changed={}", workspace.join(path).display());
     }
     // A target directory of its own: cargo's lock on the outer one is held while this runs.
@@ -47,6 +55,8 @@ fn build() -> Result<PathBuf, String> {
             "build",
             "--package",
             "floe-telemetry-policy",
+            "--package",
+            "floe-telemetry-backends",
             "--profile",
             "component",
             "--target",
@@ -61,7 +71,7 @@ fn build() -> Result<PathBuf, String> {
         .map_err(|error| format!("cargo cannot be started: {error}"))?;
     if !status.success() {
         return Err(format!(
-            "the policy component was not built ({status}); is the target there? rustup target add {TARGET}"
+            "the components were not built ({status}); is the target there? rustup target add {TARGET}"
         ));
     }
     Ok(target.join(TARGET).join("component").join("floe_policy.wasm"))

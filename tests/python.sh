@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # python.sh VENV SITE COMPONENT: the locked packages in VENV, made once, and this clone's own package as its wheel installs it in SITE.
+# COMPONENT is the policy's; the backends' is beside it.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 venv=$1 site=$2 component=$3
@@ -15,8 +16,10 @@ if [[ ! -f $venv/complete ]]; then
     touch "$venv/complete"
 fi
 
-carried=adapters/python/src/floe_telemetry/floe_policy.wasm
-cmp --quiet "$component" "$carried" || cp "$component" "$carried"
+for built in "$component" "$(dirname -- "$component")/floe_backends.wasm"; do
+    carried=adapters/python/src/floe_telemetry/$(basename -- "$built")
+    cmp --quiet "$built" "$carried" || cp "$built" "$carried"
+done
 
 # Installed anew where a file of the package is newer than the last install.
 if [[ ! -f $site/complete || -n $(find adapters/python -newer "$site/complete" -type f -not -path '*/__pycache__/*' -not -path '*/.*' -print -quit) ]]; then

@@ -9,11 +9,6 @@ use crate::error::Problem;
 
 /// Length of an epoch.
 const TICK: Duration = Duration::from_millis(10);
-/// Epochs that one call may take: far above what any takes, since linear work on bounded input is quick.
-pub(crate) const DEADLINE: u64 = 200;
-/// Largest memory of one instance, in bytes.
-pub(crate) const MEMORY: usize = 64 * 1024 * 1024;
-
 /// The engine; it is made once.
 pub(crate) fn engine() -> Result<&'static Engine, Problem> {
     static ENGINE: OnceLock<Result<Engine, Problem>> = OnceLock::new();

@@ -25,6 +25,16 @@ impl Problem {
             help: help.into(),
         }
     }
+
+    /// The same, saying which file it is about unless it says so.
+    #[cfg(feature = "backends")]
+    #[must_use]
+    pub(crate) fn about(mut self, file: &str) -> Self {
+        if !self.message.contains(file) {
+            self.message = format!("{file}: {}", self.message);
+        }
+        self
+    }
 }
 
 /// Why there is no telemetry.
@@ -38,9 +48,20 @@ pub enum Error {
         /// All that is wrong with it.
         diagnostics: Vec<Diagnostic>,
     },
+    /// What the plan refers to is not there, or is not what it should be.
+    #[error("{}", paragraphs(.0))]
+    Unresolved(Vec<Problem>),
     /// Anything else: a file, a component, an exporter.
     #[error(transparent)]
     Problem(#[from] Problem),
+}
+
+fn paragraphs(problems: &[Problem]) -> String {
+    problems
+        .iter()
+        .map(Problem::to_string)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// Diagnostics for people: one paragraph each.
@@ -79,16 +100,20 @@ impl fmt::Display for Rendered<'_> {
 /// Telemetry that ending could not deliver in time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "warning[FLOE-X001]: {spans} spans and {logs} log records were not delivered to {endpoint}{}\n  help: check that an OTLP Collector listens there, or set OTEL_SDK_DISABLED=true",
-    if *.metrics { ", nor the last metrics" } else { "" }
+    "warning[FLOE-X001]: {spans} spans and {logs} log records were not delivered to {}{}{}\n  help: `floe-telemetry doctor MANIFEST` finds out why; OTEL_SDK_DISABLED=true sends nothing",
+    .endpoints.join(" and "),
+    if *.metrics { ", nor the last metrics" } else { "" },
+    .reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default()
 )]
 pub struct Undelivered {
-    /// The Collector's base URL.
-    pub endpoint: String,
+    /// The endpoints of the signals that were not delivered.
+    pub endpoints: Vec<String>,
     /// Spans.
     pub spans: u64,
     /// Log records.
     pub logs: u64,
     /// Whether the last export of metrics failed.
     pub metrics: bool,
+    /// Why the last export failed that did.
+    pub reason: Option<String>,
 }

@@ -2,20 +2,17 @@
 
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
+
+use floe_telemetry_otlp::{Accepted, Failure, Observer};
 
 use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider};
 use opentelemetry::trace::Status;
 use opentelemetry::{Array, InstrumentationScope, KeyValue, Value};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::logs::{
-    LogBatch, LogExporter, LogProcessor, SdkLogRecord, SdkLogger, SdkLoggerProvider,
-};
-use opentelemetry_sdk::metrics::Temporality;
-use opentelemetry_sdk::metrics::data::ResourceMetrics;
-use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
+use opentelemetry_sdk::logs::{LogBatch, LogExporter, SdkLogRecord, SdkLogger, SdkLoggerProvider};
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 
 use crate::attribute;
@@ -30,7 +27,7 @@ pub struct Counts {
     pub produced: u64,
     /// Accepted by the Collector.
     pub delivered: u64,
-    /// In an export that failed for good.
+    /// In an export that failed for good, or rejected by the Collector.
     pub failed: u64,
 }
 
@@ -46,8 +43,10 @@ pub(crate) struct Counter {
     produced: AtomicU64,
     delivered: AtomicU64,
     failed: AtomicU64,
-    /// Whether the last export failed.
+    /// Whether the last export failed, or was rejected in part.
     failing: AtomicBool,
+    /// Why an export failed or was rejected in part, the last time one was.
+    reason: Mutex<Option<String>>,
 }
 
 impl Counter {
@@ -67,49 +66,36 @@ impl Counter {
         self.produced.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn exported(&self, items: usize, result: OTelSdkResult) -> OTelSdkResult {
-        let counter = if result.is_ok() {
-            &self.delivered
-        } else {
-            &self.failed
-        };
-        counter.fetch_add(items as u64, Ordering::Relaxed);
-        self.failing.store(result.is_err(), Ordering::Relaxed);
-        result
+    /// Why the last export failed, or what of it was rejected.
+    pub(crate) fn reason(&self) -> Option<String> {
+        self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-/// Counts what enters a processor, or what leaves an exporter; exporters of spans and log records redact as well.
-#[derive(Debug)]
-pub(crate) struct Counted<T> {
-    pub(crate) inner: T,
-    pub(crate) counter: Arc<Counter>,
+impl Observer for Counter {
+    fn exported(&self, items: u64, result: &Result<Accepted, Failure>) {
+        let (rejected, reason) = match result {
+            Ok(accepted) if accepted.rejected == 0 => (0, None),
+            Ok(accepted) => (
+                accepted.rejected.min(items),
+                Some(format!("the Collector rejected {} of {items}", accepted.rejected)),
+            ),
+            Err(failure) => (items, Some(failure.to_string())),
+        };
+        self.delivered.fetch_add(items - rejected, Ordering::Relaxed);
+        self.failed.fetch_add(rejected, Ordering::Relaxed);
+        self.failing.store(reason.is_some(), Ordering::Relaxed);
+        if reason.is_some() {
+            *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+        }
+    }
 }
 
-/// An exporter that redacts before it counts.
+/// An exporter that redacts.
 #[derive(Debug)]
 pub(crate) struct Redacted<T> {
-    pub(crate) counted: Counted<T>,
+    pub(crate) inner: T,
     pub(crate) policy: Policy,
-}
-
-impl<T: LogProcessor> LogProcessor for Counted<T> {
-    fn emit(&self, record: &mut SdkLogRecord, scope: &InstrumentationScope) {
-        self.counter.produced();
-        self.inner.emit(record, scope);
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        self.inner.force_flush()
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.inner.shutdown_with_timeout(timeout)
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        self.inner.set_resource(resource);
-    }
 }
 
 /// An exporter of spans that says what they left unsaid: the policy's attributes of every span, which would cost every span as it
@@ -173,7 +159,6 @@ impl<T: SpanExporter> SpanExporter for Described<T> {
 
 impl<T: SpanExporter> SpanExporter for Redacted<T> {
     async fn export(&self, mut batch: Vec<SpanData>) -> OTelSdkResult {
-        let items = batch.len();
         let mut texts = Vec::new();
         visit(&mut batch, &mut |text| {
             texts.push(text.to_owned());
@@ -183,20 +168,19 @@ impl<T: SpanExporter> SpanExporter for Redacted<T> {
         visit(&mut batch, &mut |text| {
             redacted.next().filter(|redacted| redacted != text)
         });
-        let result = self.counted.inner.export(batch).await;
-        self.counted.counter.exported(items, result)
+        self.inner.export(batch).await
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.counted.inner.shutdown_with_timeout(timeout)
+        self.inner.shutdown_with_timeout(timeout)
     }
 
     fn force_flush(&self) -> OTelSdkResult {
-        self.counted.inner.force_flush()
+        self.inner.force_flush()
     }
 
     fn set_resource(&mut self, resource: &Resource) {
-        self.counted.inner.set_resource(resource);
+        self.inner.set_resource(resource);
     }
 }
 
@@ -220,35 +204,15 @@ impl<T: LogExporter> LogExporter for Redacted<T> {
             })
             .collect();
         let borrowed: Vec<_> = records.iter().map(|(record, scope)| (record, *scope)).collect();
-        let result = self.counted.inner.export(LogBatch::new(&borrowed)).await;
-        self.counted.counter.exported(records.len(), result)
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.counted.inner.shutdown_with_timeout(timeout)
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        self.counted.inner.set_resource(resource);
-    }
-}
-
-impl<T: PushMetricExporter> PushMetricExporter for Counted<T> {
-    async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
-        let result = self.inner.export(metrics).await;
-        self.counter.exported(1, result)
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        self.inner.force_flush()
+        self.inner.export(LogBatch::new(&borrowed)).await
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
         self.inner.shutdown_with_timeout(timeout)
     }
 
-    fn temporality(&self) -> Temporality {
-        self.inner.temporality()
+    fn set_resource(&mut self, resource: &Resource) {
+        self.inner.set_resource(resource);
     }
 }
 

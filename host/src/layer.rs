@@ -9,15 +9,17 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::provider::TelemetryProvider;
 
 /// What the export itself logs; exported, it would feed itself.
-const EXPORT: [&str; 8] = [
+const EXPORT: [&str; 10] = [
     "opentelemetry",
     "opentelemetry_sdk",
-    "opentelemetry_otlp",
+    "floe_telemetry_otlp",
     "hyper",
     "hyper_util",
+    "hyper_rustls",
     "h2",
     "tonic",
     "reqwest",
+    "rustls",
 ];
 
 impl TelemetryProvider {

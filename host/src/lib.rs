@@ -11,18 +11,23 @@
 //!
 //! The policy component is asked once a process, once an operation and once a process boundary, never once a span.
 
+mod admission;
 mod attribute;
+#[cfg(feature = "backends")]
+mod backends;
 mod baggage;
 pub mod bindings;
 mod cache;
 pub mod carrier;
 mod clock;
 mod component;
+mod destination;
 mod engine;
 mod error;
 mod export;
 mod failed;
 mod generation;
+mod instance;
 mod intents;
 mod layer;
 mod lists;
@@ -30,32 +35,41 @@ mod manifest;
 mod operation;
 mod pace;
 mod policy;
+mod probe;
 mod processor;
 mod propagator;
 mod provider;
+mod reference;
 mod sampler;
 mod scope;
 mod span_context;
 mod traceparent;
 mod warning;
 
+#[cfg(feature = "backends")]
+pub use backends::{Backends, BackendsComponent};
 pub use bindings::exports::floe::telemetry::collector::Deployment;
-pub use bindings::exports::floe::telemetry::configuration::{Explained, Origin, Plan, Protocol, Variable};
+pub use bindings::exports::floe::telemetry::configuration::{
+    Batch, Batches, Compression, Explained, Exporter, Exporters, Header, Member, Origin, Plan, Protocol, Reference, Tls, Variable,
+};
 pub use bindings::exports::floe::telemetry::describe::Info;
 pub use bindings::exports::floe::telemetry::operations::{Beginning, Ending, OperationKind, Outcome};
 pub use bindings::exports::floe::telemetry::propagation::{Extraction, Headers};
 pub use bindings::exports::floe::telemetry::sampling::{Decision, Pacing, ParentMode, SamplingIntent};
-pub use bindings::exports::floe::telemetry::types::{Diagnostic, Exception, KeyValue, Severity, SpanKind};
+pub use bindings::exports::floe::telemetry::types::{Diagnostic, Exception, KeyValue, Severity, Signal, SpanKind};
 pub use clock::{Clock, SystemClock};
 pub use component::Component;
+pub use destination::destination;
 pub use error::{Error, Problem, Undelivered, render};
 pub use export::Counts;
 pub use manifest::Manifest;
 pub use operation::{Operation, OperationBuilder};
 pub use policy::Policy;
+pub use probe::{Probes, probe};
 pub use processor::FloeSpanProcessor;
 pub use propagator::FloePropagator;
 pub use provider::TelemetryProvider;
+pub use reference::resolve_header;
 pub use sampler::FloeSampler;
 pub use scope::{ScopedTracer, ScopedTracerProvider};
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_queue::ArrayQueue;
-use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder};
+use wasmtime::Store;
 
 use crate::bindings::exports::floe::telemetry::collector::Deployment;
 use crate::bindings::exports::floe::telemetry::configuration::{Explained, Plan, Variable};
@@ -14,24 +14,16 @@ use crate::bindings::exports::floe::telemetry::propagation::{Extraction, Headers
 use crate::bindings::exports::floe::telemetry::sampling::{Decision, Pacing, SamplingIntent};
 use crate::bindings::exports::floe::telemetry::types::{Diagnostic, Exception, KeyValue, SpanKind};
 use crate::bindings::{Policy as Exports, PolicyPre};
-use crate::component::{Component, first_line};
-use crate::engine::{DEADLINE, MEMORY, engine};
+use crate::component::Component;
+use crate::engine::engine;
 use crate::error::{Error, Problem};
+use crate::instance::{self, Limits, State};
 use crate::manifest::Manifest;
 
 /// Idle instances that are kept; more than this many threads at once only cost the making of further ones.
 const IDLE: usize = 16;
 
-/// What a store holds: the limits of its instance.
-#[derive(Debug)]
-pub(crate) struct State {
-    limits: StoreLimits,
-}
-
-struct Instance {
-    store: Store<State>,
-    exports: Exports,
-}
+type Instance = instance::Instance<(), Exports>;
 
 #[derive(Debug, Clone)]
 struct Configuration {
@@ -104,9 +96,8 @@ impl Policy {
     /// Configures a component.
     pub fn configure(component: Component, manifest: &Manifest) -> Result<(Self, Plan), Error> {
         let configuration = Configuration::of(&component, manifest)?;
-        let mut instance = instantiate(engine()?, &component.pre)?;
-        let plan = instance
-            .configure(&configuration)?
+        let mut instance = instantiate(&component.pre)?;
+        let plan = configured(&mut instance, &configuration)?
             .map_err(|diagnostics| refused(manifest, diagnostics))?;
         let policy = Self::of(
             Ok(component),
@@ -277,50 +268,27 @@ impl Policy {
     /// Calls an instance of the pool. One that trapped is thrown away: it would answer nothing any more.
     fn call<T>(
         &self,
-        function: impl FnOnce(&Exports, &mut Store<State>) -> wasmtime::Result<T>,
+        function: impl FnOnce(&Exports, &mut Store<State<()>>) -> wasmtime::Result<T>,
     ) -> Result<T, Problem> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         let mut instance = match self.idle.pop() {
             Some(instance) => instance,
             None => self.instance()?,
         };
-        let answer = instance.call(function)?;
+        let answer = instance.call(function).map_err(fault)?;
         let _ = self.idle.push(instance);
         Ok(answer)
     }
 
     fn instance(&self) -> Result<Instance, Problem> {
         let component = self.component.as_ref().map_err(Clone::clone)?;
-        let mut instance = instantiate(engine()?, &component.pre)?;
+        let mut instance = instantiate(&component.pre)?;
         if let Some(configuration) = &self.configuration {
             // The same text was accepted before; a component that refuses it now is not deterministic.
-            instance
-                .configure(configuration)?
+            configured(&mut instance, configuration)?
                 .map_err(|_| fault("it refused what it had accepted".to_owned()))?;
         }
         Ok(instance)
-    }
-}
-
-impl Instance {
-    fn call<T>(
-        &mut self,
-        function: impl FnOnce(&Exports, &mut Store<State>) -> wasmtime::Result<T>,
-    ) -> Result<T, Problem> {
-        // Before every call: a deadline set once would be spent by the calls before.
-        self.store.set_epoch_deadline(DEADLINE);
-        function(&self.exports, &mut self.store).map_err(|error| fault(first_line(&error)))
-    }
-
-    fn configure(&mut self, configuration: &Configuration) -> Result<Result<Plan, Vec<Diagnostic>>, Problem> {
-        self.call(|exports, store| {
-            exports.floe_telemetry_configuration().call_configure(
-                store,
-                &configuration.manifest,
-                &configuration.variables,
-                &configuration.settings,
-            )
-        })
     }
 }
 
@@ -331,25 +299,32 @@ fn refused(manifest: &Manifest, diagnostics: Vec<Diagnostic>) -> Error {
     }
 }
 
-/// Asks a component who it is: its first call.
-pub(crate) fn describe(engine: &Engine, pre: &PolicyPre<State>) -> Result<Info, Problem> {
-    instantiate(engine, pre)?.call(|exports, store| exports.floe_telemetry_describe().call_describe(store))
+/// `configuration.configure`.
+fn configured(
+    instance: &mut Instance,
+    configuration: &Configuration,
+) -> Result<Result<Plan, Vec<Diagnostic>>, Problem> {
+    instance
+        .call(|exports, store| {
+            exports.floe_telemetry_configuration().call_configure(
+                store,
+                &configuration.manifest,
+                &configuration.variables,
+                &configuration.settings,
+            )
+        })
+        .map_err(fault)
 }
 
-fn instantiate(engine: &Engine, pre: &PolicyPre<State>) -> Result<Instance, Problem> {
-    let limits = StoreLimitsBuilder::new()
-        .memory_size(MEMORY)
-        .instances(64)
-        .tables(64)
-        .memories(8)
-        .build();
-    let mut store = Store::new(engine, State { limits });
-    store.limiter(|state| &mut state.limits);
-    store.set_epoch_deadline(DEADLINE);
-    let exports = pre
-        .instantiate(&mut store)
-        .map_err(|error| fault(first_line(&error)))?;
-    Ok(Instance { store, exports })
+/// Asks a component who it is: its first call.
+pub(crate) fn describe(pre: &PolicyPre<State<()>>) -> Result<Info, Problem> {
+    instantiate(pre)?
+        .call(|exports, store| exports.floe_telemetry_describe().call_describe(store))
+        .map_err(fault)
+}
+
+fn instantiate(pre: &PolicyPre<State<()>>) -> Result<Instance, Problem> {
+    Instance::new(engine()?, Limits::LINEAR, (), |store| pre.instantiate(store)).map_err(fault)
 }
 
 fn fault(reason: String) -> Problem {

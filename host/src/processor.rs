@@ -77,10 +77,11 @@ impl<P: SpanProcessor> SpanProcessor for FloeSpanProcessor<P> {
     }
 }
 
-/// A log processor in front of the one that exports.
+/// A log processor in front of the one that exports. It counts what goes on to it.
 #[derive(Debug)]
 pub(crate) struct FloeLogProcessor<P> {
     pub(crate) inner: P,
+    pub(crate) counter: Arc<Counter>,
     pub(crate) baggage: AllowList,
 }
 
@@ -95,6 +96,7 @@ impl<P: LogProcessor> LogProcessor for FloeLogProcessor<P> {
                 }
             }
         }
+        self.counter.produced();
         self.inner.emit(record, scope);
     }
 

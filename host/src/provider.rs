@@ -7,26 +7,27 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use floe_telemetry_otlp::{Collector, Exporters, Transport};
 use opentelemetry::metrics::{Counter as SdkCounter, Histogram, MeterProvider};
 use opentelemetry::propagation::{Injector, TextMapPropagator};
 use opentelemetry::trace::TracerProvider;
 use opentelemetry::{Context, KeyValue, global};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::{
-    BatchConfigBuilder as LogBatchConfigBuilder, BatchLogProcessor, SdkLoggerProvider,
+    BatchConfig as LogBatchConfig, BatchConfigBuilder as LogBatchConfigBuilder, BatchLogProcessor,
+    SdkLoggerProvider,
 };
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
-use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider};
+use opentelemetry_sdk::trace::{BatchConfig, BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider};
 
 use crate::attribute;
 use crate::baggage::AllowList;
-use crate::bindings::exports::floe::telemetry::configuration::{InstrumentKind, Plan, Protocol};
+use crate::bindings::exports::floe::telemetry::configuration::{Batch, Exporters, InstrumentKind, Plan};
 use crate::carrier::{EnvList, Environment, RunTags};
 use crate::clock::{Clock, SystemClock};
 use crate::component::Component;
-use crate::error::{Error, Problem, Undelivered, render};
-use crate::export::{Counted, Counter, Counts, Described, Redacted};
+use crate::destination::{exporters, outgoing_logs, outgoing_spans};
+use crate::error::{Error, Undelivered, render};
+use crate::export::{Counter, Counts};
 use crate::manifest::Manifest;
 use crate::policy::Policy;
 use crate::processor::{FloeLogProcessor, FloeSpanProcessor};
@@ -74,7 +75,7 @@ impl TelemetryProvider {
             say(&render(&manifest.file, &plan.warnings));
         }
         let sdk = if plan.enabled {
-            Some(Sdk::start(&policy, plan)?)
+            Some(Sdk::start(&policy, plan, manifest)?)
         } else {
             None
         };
@@ -230,77 +231,50 @@ fn say(text: &str) {
 }
 
 impl Sdk {
-    fn start(policy: &Policy, plan: Plan) -> Result<Self, Error> {
-        let exporter = plan.exporters.traces.clone().expect("skeleton");
-        let collector = Collector {
-            endpoint: exporter.endpoint.trim_end_matches("/v1/traces").to_owned(),
-            transport: match exporter.protocol {
-                Protocol::Grpc => Transport::Grpc,
-                Protocol::HttpProtobuf => Transport::HttpProtobuf,
-            },
-            timeout: milliseconds(exporter.timeout),
-        };
-        let Exporters { spans, metrics, logs } = collector.exporters().map_err(|error| {
-            Problem::new(
-                "FLOE-X002",
-                error.to_string(),
-                "check the endpoint and the protocol in the manifest",
-            )
-        })?;
+    fn start(policy: &Policy, plan: Plan, manifest: &Manifest) -> Result<Self, Error> {
         let [span_counter, log_counter, metric_counter] = <[Arc<Counter>; 3]>::default();
+        let exporters = exporters(
+            &plan.exporters,
+            manifest,
+            [&span_counter, &metric_counter, &log_counter].map(|counter| Arc::clone(counter) as _),
+        )
+        .map_err(Error::Unresolved)?;
         let resource = resource(policy, &plan);
-
-        let span_batch = BatchConfigBuilder::default()
-            .with_max_queue_size(plan.batches.spans.queue as usize)
-            .with_max_export_batch_size(plan.batches.spans.size as usize)
-            .with_scheduled_delay(milliseconds(plan.batches.spans.delay))
-            .build();
-        let spans = Described::new(
-            Redacted {
-                counted: counted(spans, &span_counter),
-                policy: policy.clone(),
-            },
-            &plan,
-        );
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-        let processor = BatchSpanProcessor::builder(spans)
-            .with_batch_config(span_batch)
-            .build();
-        let processor =
-            FloeSpanProcessor::counted(processor, &plan, Arc::clone(&clock), Arc::clone(&span_counter));
-        let tracer_provider = SdkTracerProvider::builder()
-            .with_sampler(FloeSampler::with_clock(policy.clone(), &plan, clock))
-            .with_resource(resource.clone())
-            .with_span_processor(processor)
-            .build();
 
-        let log_batch = LogBatchConfigBuilder::default()
-            .with_max_queue_size(plan.batches.spans.queue as usize)
-            .with_max_export_batch_size(plan.batches.spans.size as usize)
-            .with_scheduled_delay(milliseconds(plan.batches.spans.delay))
-            .build();
-        let logs = Redacted {
-            counted: counted(logs, &log_counter),
-            policy: policy.clone(),
-        };
-        let processor = BatchLogProcessor::builder(logs)
-            .with_batch_config(log_batch)
-            .build();
-        let logger_provider = SdkLoggerProvider::builder()
-            .with_resource(resource.clone())
-            .with_log_processor(FloeLogProcessor {
-                inner: counted(processor, &log_counter),
+        let mut tracer_provider = SdkTracerProvider::builder()
+            .with_sampler(FloeSampler::with_clock(policy.clone(), &plan, Arc::clone(&clock)))
+            .with_resource(resource.clone());
+        if let Some(exporter) = exporters.spans {
+            let processor = BatchSpanProcessor::builder(outgoing_spans(exporter, policy, &plan))
+                .with_batch_config(span_batch(&plan.batches.spans))
+                .build();
+            let processor = FloeSpanProcessor::counted(processor, &plan, clock, Arc::clone(&span_counter));
+            tracer_provider = tracer_provider.with_span_processor(processor);
+        }
+        let tracer_provider = tracer_provider.build();
+
+        let mut logger_provider = SdkLoggerProvider::builder().with_resource(resource.clone());
+        if let Some(exporter) = exporters.logs {
+            let processor = BatchLogProcessor::builder(outgoing_logs(exporter, policy))
+                .with_batch_config(log_batch(&plan.batches.logs))
+                .build();
+            logger_provider = logger_provider.with_log_processor(FloeLogProcessor {
+                inner: processor,
+                counter: Arc::clone(&log_counter),
                 baggage: AllowList::new(&plan),
-            })
-            .build();
+            });
+        }
+        let logger_provider = logger_provider.build();
 
-        let reader = PeriodicReader::builder(counted(metrics, &metric_counter))
-            .with_interval(milliseconds(plan.interval))
-            .build();
-        let meter_provider = SdkMeterProvider::builder()
-            .with_resource(resource)
-            .with_reader(reader)
-            .build();
+        let mut meter_provider = SdkMeterProvider::builder().with_resource(resource);
+        if let Some(exporter) = exporters.metrics {
+            let reader = PeriodicReader::builder(exporter)
+                .with_interval(milliseconds(plan.interval))
+                .build();
+            meter_provider = meter_provider.with_reader(reader);
+        }
+        let meter_provider = meter_provider.build();
 
         Ok(Self {
             instruments: instruments(&meter_provider, &plan),
@@ -346,18 +320,31 @@ impl Sdk {
             ends.recv_timeout(deadline.saturating_duration_since(Instant::now()))
                 .is_ok()
         });
-        let undelivered = Undelivered {
-            endpoint: self
-                .plan
-                .exporters
-                .traces
-                .as_ref()
-                .map(|exporter| exporter.endpoint.clone())
-                .unwrap_or_default(),
-            spans: self.spans.counts().undelivered(),
-            logs: self.logs.counts().undelivered(),
-            metrics: self.metrics.failing() || !in_time,
+        let lost = |counter: &Counter| counter.counts().undelivered();
+        let mut undelivered = Undelivered {
+            endpoints: Vec::new(),
+            spans: lost(&self.spans),
+            logs: lost(&self.logs),
+            metrics: self.plan.exporters.metrics.is_some() && (self.metrics.failing() || !in_time),
+            reason: None,
         };
+        let Exporters {
+            traces,
+            metrics,
+            logs,
+        } = &self.plan.exporters;
+        for (exporter, counter, missing) in [
+            (traces, &self.spans, undelivered.spans > 0),
+            (metrics, &self.metrics, undelivered.metrics),
+            (logs, &self.logs, undelivered.logs > 0),
+        ] {
+            if let Some(exporter) = exporter.as_ref().filter(|_| missing) {
+                if !undelivered.endpoints.contains(&exporter.endpoint) {
+                    undelivered.endpoints.push(exporter.endpoint.clone());
+                }
+                undelivered.reason = undelivered.reason.or_else(|| counter.reason());
+            }
+        }
         if undelivered.spans == 0 && undelivered.logs == 0 && !undelivered.metrics {
             Ok(())
         } else {
@@ -366,11 +353,20 @@ impl Sdk {
     }
 }
 
-fn counted<T>(inner: T, counter: &Arc<Counter>) -> Counted<T> {
-    Counted {
-        inner,
-        counter: Arc::clone(counter),
-    }
+fn span_batch(batch: &Batch) -> BatchConfig {
+    BatchConfigBuilder::default()
+        .with_max_queue_size(batch.queue as usize)
+        .with_max_export_batch_size(batch.size as usize)
+        .with_scheduled_delay(milliseconds(batch.delay))
+        .build()
+}
+
+fn log_batch(batch: &Batch) -> LogBatchConfig {
+    LogBatchConfigBuilder::default()
+        .with_max_queue_size(batch.queue as usize)
+        .with_max_export_batch_size(batch.size as usize)
+        .with_scheduled_delay(milliseconds(batch.delay))
+        .build()
 }
 
 fn milliseconds(number: u32) -> Duration {
@@ -378,7 +374,7 @@ fn milliseconds(number: u32) -> Duration {
 }
 
 /// The plan's resource, this process, and the policy that decides in it.
-fn resource(policy: &Policy, plan: &Plan) -> Resource {
+pub(crate) fn resource(policy: &Policy, plan: &Plan) -> Resource {
     let decides = policy.component().into_iter().flat_map(|component| {
         [
             KeyValue::new("floe.policy.name", component.info().name.clone()),

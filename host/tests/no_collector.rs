@@ -23,7 +23,8 @@ fn undelivered(endpoint: &str, protocol: &str) -> Duration {
     let started = Instant::now();
     let lost = telemetry.shutdown().expect_err("nobody took it");
     let took = started.elapsed();
-    assert_eq!((lost.spans, lost.logs, lost.endpoint.as_str()), (1, 0, endpoint));
+    assert_eq!((lost.spans, lost.logs), (1, 0));
+    assert!(lost.endpoints.iter().all(|named| named.starts_with(endpoint)));
     assert!(lost.to_string().contains("FLOE-X001") && lost.to_string().contains(endpoint));
     // A second time there is nothing to end.
     telemetry.shutdown().unwrap();

@@ -81,14 +81,17 @@ def free_port() -> int:
 
 
 class Collector:
-    """A running otelcol with tests/collector/config.yaml."""
+    """A running otelcol with tests/collector/config.yaml, and what else it is told."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *overlays: Path) -> None:
         self.directory = directory
         self.grpc, self.http, health = free_port(), free_port(), free_port()
         self._log = (directory / "otelcol.log").open("w")
         self._process = subprocess.Popen(
-            [os.environ["FLOE_OTELCOL"], "--config", str(ROOT / "tests/collector/config.yaml")],
+            [
+                os.environ["FLOE_OTELCOL"],
+                *(f"--config={path}" for path in (ROOT / "tests/collector/config.yaml", *overlays)),
+            ],
             env=os.environ
             | {
                 "FLOE_OTELCOL_GRPC_PORT": str(self.grpc),
@@ -133,6 +136,12 @@ class Collector:
                         received.metrics.setdefault(metric["name"], []).extend(data.get("dataPoints", []))
         return received
 
+    def kill(self) -> None:
+        """Ends the Collector at once, if it runs."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
     def _lines(self, signal: str) -> Iterator[dict[str, Any]]:
         path = self.directory / f"{signal}.jsonl"
         for line in path.read_text().splitlines() if path.exists() else []:
@@ -162,6 +171,4 @@ def collector(tmp_path: Path) -> Iterator[Collector]:
     """A Collector of the test's own."""
     running = Collector(tmp_path)
     yield running
-    if running._process.poll() is None:
-        running._process.kill()
-        running._process.wait()
+    running.kill()

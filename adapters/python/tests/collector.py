@@ -1,14 +1,18 @@
-"""An OTLP/HTTP receiver for tests: what a Collector would have received, decoded."""
+"""OTLP receivers for tests: what a Collector would have received, decoded."""
 
 from __future__ import annotations
 
+import gzip
+import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import urlsplit
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
@@ -72,6 +76,9 @@ class Collector:
     logs: list[Log] = field(default_factory=list)
     points: list[Point] = field(default_factory=list)
     raw: list[bytes] = field(default_factory=list)
+    headers: list[Mapping[str, str]] = field(default_factory=list)
+    """Of each request, by lower-case names; of gRPC, its metadata."""
+    paths: list[str] = field(default_factory=list)
 
     def span(self, name: str) -> Span:
         found = [span for span in self.spans if span.name == name]
@@ -86,7 +93,11 @@ class Collector:
     def metric(self, name: str) -> list[Point]:
         return [point for point in self.points if point.metric == name]
 
-    def receive(self, path: str, body: bytes) -> None:
+    def receive(self, path: str, body: bytes, headers: Mapping[str, str]) -> None:
+        self.headers.append(headers)
+        self.paths.append(path)
+        if headers.get("content-encoding") == "gzip":
+            body = gzip.decompress(body)
         request = REQUESTS[path].FromString(body)
         self.raw.append(body)
         if path == "/v1/traces":
@@ -166,8 +177,8 @@ def _value(value: Any) -> Any:
 
 
 @contextmanager
-def running() -> Iterator[Collector]:
-    """A receiver on a port of its own."""
+def running(tls: ssl.SSLContext | None = None) -> Iterator[Collector]:
+    """A receiver of OTLP/HTTP on a port of its own."""
     collector = Collector()
 
     class Handler(BaseHTTPRequestHandler):
@@ -175,7 +186,8 @@ def running() -> Iterator[Collector]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             time.sleep(collector.delay)
             if collector.status == 200:
-                collector.receive(self.path, body)
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                collector.receive(urlsplit(self.path).path, body, headers)  # of a proxy, it is a URL
             self.send_response(collector.status)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -185,10 +197,50 @@ def running() -> Iterator[Collector]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    collector.endpoint = f"http://127.0.0.1:{server.server_port}"
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    collector.endpoint = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield collector
     finally:
         server.shutdown()
         server.server_close()
+
+
+@contextmanager
+def running_grpc(credentials: Any = None) -> Iterator[Collector]:
+    """A receiver of OTLP/gRPC on a port of its own."""
+    import grpc
+    from opentelemetry.proto.collector.logs.v1 import logs_service_pb2, logs_service_pb2_grpc
+    from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metrics_service_pb2_grpc
+    from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
+
+    collector = Collector()
+
+    class Service:
+        def __init__(self, path: str, response: Any) -> None:
+            self._path, self._response = path, response
+
+        def Export(self, request: Any, context: Any) -> Any:
+            collector.receive(self._path, request.SerializeToString(), dict(context.invocation_metadata()))
+            return self._response
+
+    server = grpc.server(ThreadPoolExecutor(2))
+    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(
+        Service("/v1/traces", trace_service_pb2.ExportTraceServiceResponse()), server
+    )
+    metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server(
+        Service("/v1/metrics", metrics_service_pb2.ExportMetricsServiceResponse()), server
+    )
+    logs_service_pb2_grpc.add_LogsServiceServicer_to_server(
+        Service("/v1/logs", logs_service_pb2.ExportLogsServiceResponse()), server
+    )
+    address = "127.0.0.1:0"
+    port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
+    collector.endpoint = f"{'https' if credentials else 'http'}://127.0.0.1:{port}"
+    server.start()
+    try:
+        yield collector
+    finally:
+        server.stop(None)

@@ -10,8 +10,8 @@ import wasmtime
 
 from floe_telemetry import engine
 from floe_telemetry.contract import ExceptionInfo, OperationKind
-from floe_telemetry.engine import Component, ComponentError, Instance, component_path
-from floe_telemetry.policy import Policy
+from floe_telemetry.engine import LINEAR, Component, ComponentError, Instance, World
+from floe_telemetry.policy import WORLD, Policy, component_path
 
 EVIL = """(component
   (core module $m
@@ -30,6 +30,10 @@ EVIL = """(component
     (export "grow" (func $grow)) (export "fine" (func $fine)))
   (export "floe:telemetry/evil@0.1.0" (instance $evil)))"""
 
+EVIL_WORLD = World(
+    "evil", "evil component", {"evil": ("trap", "loop", "grow", "fine")}, LINEAR, "find it", "mend it"
+)
+
 MANIFEST = "observability: {telemetry: {}}\nmetadata: {name: shop, namespace: acme, version: '1'}"
 
 
@@ -40,14 +44,13 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def small(cache: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
-    """A component that is quick to compile, in place of a policy."""
-    monkeypatch.setattr(engine, "FUNCTIONS", {"evil": ("trap", "loop", "grow", "fine")})
+def small(cache: Path) -> bytes:
+    """A component that is quick to compile, of the world below."""
     return bytes(wasmtime.wat2wasm(EVIL))
 
 
 def compile_policy(path: Path) -> None:
-    Component.load(path).instantiate()
+    Component.load(WORLD, path).instantiate()
 
 
 def wat(tmp_path: Path, text: str) -> Path:
@@ -59,7 +62,7 @@ def wat(tmp_path: Path, text: str) -> Path:
 def test_unreadable(tmp_path: Path) -> None:
     for path in (tmp_path / "absent.wasm", tmp_path):
         with pytest.raises(ComponentError) as raised:
-            Component.load(path)
+            Component.load(WORLD, path)
         assert raised.value.code == "FLOE-C001"
         assert str(path) in raised.value.message
 
@@ -68,7 +71,7 @@ def test_not_webassembly(tmp_path: Path, cache: Path) -> None:
     for content in (b"", b"\0asm", b"#!/bin/sh\n", component_path().read_bytes()[:5000]):
         (tmp_path / "x.wasm").write_bytes(content)
         with pytest.raises(ComponentError) as raised:
-            Component.load(tmp_path / "x.wasm")
+            Component.load(WORLD, tmp_path / "x.wasm")
         assert raised.value.code == "FLOE-C002"
 
 
@@ -92,10 +95,10 @@ def test_another_world(text: str, code: str, named: str, tmp_path: Path, cache: 
     assert named in raised.value.message
 
 
-def test_a_missing_function_is_named(small: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "FUNCTIONS", {"evil": ("absent",)})
+def test_a_missing_function_is_named(small: bytes) -> None:
+    world = EVIL_WORLD._replace(functions={"evil": ("absent",)})
     with pytest.raises(ComponentError) as raised:
-        Component(small, "evil").instantiate()
+        Component(world, small, "evil").instantiate()
     assert raised.value.code == "FLOE-C004"
     assert "evil@0.1.0.absent" in raised.value.message
 
@@ -109,11 +112,11 @@ def test_imports(import_: str, refused: bool, small: bytes) -> None:
     wasm_bytes = bytes(wasmtime.wat2wasm(text))
     if refused:
         with pytest.raises(ComponentError) as raised:
-            Component(wasm_bytes, "evil")
+            Component(EVIL_WORLD, wasm_bytes, "evil")
         assert raised.value.code == "FLOE-C004"
         assert import_ in raised.value.message
     else:
-        assert Component(wasm_bytes, "evil").instantiate().call("evil.fine") == 7
+        assert Component(EVIL_WORLD, wasm_bytes, "evil").instantiate().call("evil.fine") == 7
 
 
 @pytest.mark.parametrize(
@@ -122,15 +125,15 @@ def test_imports(import_: str, refused: bool, small: bytes) -> None:
 def test_contract_version(version: str, accepted: bool, small: bytes) -> None:
     wasm_bytes = bytes(wasmtime.wat2wasm(EVIL.replace("@0.1.0", f"@{version}")))
     if accepted:
-        assert Component(wasm_bytes, "evil").instantiate().call("evil.fine") == 7
+        assert Component(EVIL_WORLD, wasm_bytes, "evil").instantiate().call("evil.fine") == 7
     else:
         with pytest.raises(ComponentError) as raised:
-            Component(wasm_bytes, "evil")
+            Component(EVIL_WORLD, wasm_bytes, "evil")
         assert raised.value.code == "FLOE-C005"
 
 
 def test_limits(small: bytes) -> None:
-    component = Component(small, "evil")
+    component = Component(EVIL_WORLD, small, "evil")
     for function, reason in (("trap", "unreachable"), ("loop", "interrupt")):
         instance = component.instantiate()
         started = time.monotonic()
@@ -218,7 +221,7 @@ def test_threads_have_instances_of_their_own() -> None:
 
 
 def test_the_cache(small: bytes, cache: Path) -> None:
-    Component(small, "evil")
+    Component(EVIL_WORLD, small, "evil")
     [entry] = cache.iterdir()
     assert cache.stat().st_mode & 0o777 == 0o700
     assert entry.stat().st_mode & 0o777 == 0o600
@@ -226,36 +229,36 @@ def test_the_cache(small: bytes, cache: Path) -> None:
     artifact = entry.read_bytes()
     for damaged in (artifact[:100], b"", artifact[:5000] + b"\xff" + artifact[5001:]):
         entry.write_bytes(damaged)
-        assert Component(small, "evil").instantiate().call("evil.fine") == 7
-        assert engine._load_artifact(Component(small, "evil")._engine, entry)  # written again
+        assert Component(EVIL_WORLD, small, "evil").instantiate().call("evil.fine") == 7
+        assert engine._load_artifact(Component(EVIL_WORLD, small, "evil")._engine, entry)  # written again
 
 
 def test_the_cache_is_used(small: bytes, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Component(small, "evil")
+    Component(EVIL_WORLD, small, "evil")
 
     def compiled(*_: object) -> None:
         raise AssertionError("compiled again")
 
     monkeypatch.setattr(engine._Compiled, "__init__", compiled)
-    assert Component(small, "evil").instantiate().call("evil.fine") == 7
+    assert Component(EVIL_WORLD, small, "evil").instantiate().call("evil.fine") == 7
 
 
 @pytest.mark.parametrize("writable", ["directory", "entry"])
 def test_a_cache_that_others_may_write_to_is_not_used(writable: str, small: bytes, cache: Path) -> None:
-    Component(small, "evil")
+    Component(EVIL_WORLD, small, "evil")
     [entry] = cache.iterdir()
     before = entry.stat().st_mtime_ns
     (cache if writable == "directory" else entry).chmod(0o777)
     assert engine._cache_directory() == (None if writable == "directory" else cache)
     if writable == "entry":
         assert engine._load_artifact(wasmtime.Engine(), entry) is None
-    assert Component(small, "evil").instantiate().call("evil.fine") == 7
+    assert Component(EVIL_WORLD, small, "evil").instantiate().call("evil.fine") == 7
     assert (entry.stat().st_mtime_ns == before) == (writable == "directory")
 
 
 def test_without_a_cache(small: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLOE_CACHE", "/proc/no-such-place")
-    assert Component(small, "evil").instantiate().call("evil.fine") == 7
+    assert Component(EVIL_WORLD, small, "evil").instantiate().call("evil.fine") == 7
 
 
 def test_a_component_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,12 +11,11 @@ from opentelemetry.trace import Link, SpanContext, Status, StatusCode
 from opentelemetry.util.types import AnyValue
 
 from collector import Collector
-from conftest import Manifest, Provider
-from floe_telemetry import export, logs
-from floe_telemetry.contract import Exporter, Protocol
+from conftest import Provider
+from floe_telemetry import logs
+from floe_telemetry.contract import Signal
 from floe_telemetry.engine import ComponentError
 from floe_telemetry.policy import Policy
-from floe_telemetry.provider import TelemetryProvider
 from floe_telemetry.redaction import Redactor, redacted
 
 SECRET = "password=hunter2"
@@ -193,12 +192,13 @@ def test_other_processors_see_spans_as_they_are(provider: Provider, collector: C
     assert dict(other.attributes or {}) == {"text": SECRET}
 
 
-def test_what_the_sdk_dropped_stays_counted(provider: Provider, collector: Collector) -> None:
+def test_what_the_sdk_dropped_stays_counted(
+    provider: Provider, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
     telemetry = provider(collector.endpoint)
     assert telemetry.sdk
     received: list[ReadableSpan] = []
-    outlet = telemetry.sdk._outlets["traces"]
-    outlet._exporter = Receiving(received)
+    monkeypatch.setattr(telemetry.sdk._outlets[Signal.TRACES], "_current", lambda: Receiving(received))
     with telemetry.sdk.tracer_provider.get_tracer("user").start_as_current_span("span") as span:
         for number in range(130):
             span.set_attribute(f"a{number}", SECRET)
@@ -243,40 +243,3 @@ def test_what_cannot_be_redacted_is_masked(
     assert telemetry.force_flush(5)
     assert collector.span("automatic").description == "***"
     assert b"hunter2" not in b"".join(collector.raw)
-
-
-def test_grpc_needs_its_extra(manifest: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = Exporter("http://127.0.0.1:1", Protocol.GRPC, 1000)
-    export.check_protocol(plan)
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(export.MissingExtraError, match=r"floe-telemetry\[grpc\]"):
-        TelemetryProvider.from_manifest(manifest("http://127.0.0.1:1", "otlp_protocol: grpc"))
-
-
-def test_grpc(provider: Provider) -> None:
-    """Against a real server of OpenTelemetry's service."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    import grpc
-    from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
-
-    received: list[str] = []
-
-    class Service(trace_service_pb2_grpc.TraceServiceServicer):
-        def Export(self, request: Any, context: object) -> Any:
-            for of_resource in request.resource_spans:
-                received.extend(span.name for scope in of_resource.scope_spans for span in scope.spans)
-            return trace_service_pb2.ExportTraceServiceResponse()
-
-    server = grpc.server(ThreadPoolExecutor(2))
-    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(Service(), server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    try:
-        telemetry = provider(f"http://127.0.0.1:{port}", "otlp_protocol: grpc")
-        assert telemetry.sdk
-        telemetry.sdk.tracer_provider.get_tracer("user").start_span("over grpc").end()
-        telemetry.shutdown(3)
-        assert received == ["over grpc"]
-    finally:
-        server.stop(None)

@@ -13,7 +13,7 @@ from collector import Collector
 from conftest import Manifest, Provider, run_python
 from floe_telemetry.contract import OperationKind
 from floe_telemetry.manifest import ManifestError
-from floe_telemetry.provider import TelemetryProvider, init
+from floe_telemetry.provider import TelemetryProvider, init, read_plan
 
 
 def test_what_a_process_sends(provider: Provider, collector: Collector) -> None:
@@ -52,6 +52,42 @@ def test_what_a_process_sends(provider: Provider, collector: Collector) -> None:
     assert duration.attributes["floe.operation"] == "floe.compile"
     counts = telemetry.counts()
     assert (counts["traces"].produced, counts["traces"].delivered, counts["traces"].dropped) == (2, 2, 0)
+
+
+def test_settings_of_the_code_come_first(
+    manifest: Manifest, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:2")
+    settings = {"otlp_endpoint": collector.endpoint, "sampling.dev": 1.0, "resource_attributes": {"a.b": "c"}}
+    telemetry = TelemetryProvider.from_manifest(manifest("http://127.0.0.1:1"), settings=settings)
+    with telemetry.operation(OperationKind.COMPILE, "sales"):
+        pass
+    telemetry.shutdown(5)
+    assert collector.span("floe.compile sales").resource["a.b"] == "c"
+
+
+def test_settings_of_the_code_are_checked(manifest: Manifest, caplog: pytest.LogCaptureFixture) -> None:
+    path = manifest()
+    for settings in (
+        {"otlp_endpiont": "http://localhost:4318"},
+        {"otlp_endpoint": "https://api.honeycomb.io"},
+    ):
+        with pytest.raises(ManifestError):
+            TelemetryProvider.from_manifest(path, settings=settings)
+        caplog.clear()
+        provider = init(path, settings=settings)
+        assert not provider.enabled
+        assert "error[FLOE-" in caplog.text
+        provider.shutdown()
+
+
+def test_where_values_come_from(manifest: Manifest) -> None:
+    policy, _, _ = read_plan(manifest("http://127.0.0.1:1"), {}, {"sampling.dev": 0.25})
+    found = {each.path.removeprefix("observability.telemetry."): each for each in policy.explain()}
+    assert (found["otlp_endpoint"].value, found["otlp_endpoint"].origin) == ("http://127.0.0.1:1", "manifest")
+    assert found["otlp_endpoint"].line == 7
+    assert (found["sampling.dev"].value, found["sampling.dev"].origin) == (0.25, "code")
+    assert found["sampling.prod"].origin == "default"
 
 
 def test_no_sampling_keeps_metrics(provider: Provider, collector: Collector) -> None:

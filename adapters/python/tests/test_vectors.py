@@ -1,6 +1,6 @@
-"""The cases of tests/vectors at the top of the repository, which every host of the policy runs.
+"""The cases of tests/vectors at the top of the repository, which every host runs.
 
-Here each of them runs through both ways of calling a component.
+Those of the policy run through both ways of calling a component.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import pytest
 from opentelemetry.context import Context
 
 from floe_telemetry import carriers
+from floe_telemetry.backends import BackendsComponent, built_in_path
 from floe_telemetry.calls import PreparedCalls, StockCalls
 from floe_telemetry.policy import Policy
 from floe_telemetry.propagator import FIELDS, FloePropagator
@@ -21,10 +22,10 @@ from floe_telemetry.propagator import FIELDS, FloePropagator
 VECTORS = Path(__file__).resolve().parents[3] / "tests" / "vectors"
 
 
-def cases() -> Iterator[Any]:
+def cases(*, of_backends: bool = False) -> Iterator[Any]:
     for path in sorted(VECTORS.glob("*.json")):
         vectors = json.loads(path.read_text())
-        if vectors["function"].startswith("backends."):  # another component's
+        if vectors["function"].startswith("backends.") is not of_backends:
             continue
         for case in vectors["cases"]:
             name = f"{path.stem}: {case['name']}"
@@ -83,6 +84,20 @@ def test_vector(function: str, manifest: str | None, case: dict[str, Any], polic
     assert matches(case["result"], found), f"expected {case['result']}, found {found}"
 
 
+@pytest.fixture(scope="module")
+def backends() -> BackendsComponent:
+    return BackendsComponent.load(built_in_path(), built_in=True)
+
+
+@pytest.mark.skipif(not VECTORS.is_dir(), reason="outside the repository")
+@pytest.mark.parametrize(("function", "manifest", "case"), list(cases(of_backends=True)))
+def test_vector_of_backends(
+    function: str, manifest: None, case: dict[str, Any], backends: BackendsComponent
+) -> None:
+    found = backends.call_json(function, case["arguments"])
+    assert matches(case["result"], found), f"expected {case['result']}, found {found}"
+
+
 def test_the_json_form(policy: Policy) -> None:
     assert policy.call_json(
         "propagation.extract", ["00-" + "a" * 32 + "-" + "b" * 16 + "-01", "", "x=1"]
@@ -101,5 +116,5 @@ def test_the_json_form(policy: Policy) -> None:
     )
     assert (ending["outcome"], ending["exception"]["type"]) == ("error", "DatabaseError")
     assert policy.call_json("operations.end", ["compile", "x", "success", 1.0, [], None])["exception"] is None
-    assert set(policy.call_json("configuration.configure", ["x: [", []])) == {"err"}
-    assert set(policy.call_json("configuration.configure", ["x: 1", []])) == {"ok"}
+    assert set(policy.call_json("configuration.configure", ["x: [", [], []])) == {"err"}
+    assert set(policy.call_json("configuration.configure", ["x: 1", [], []])) == {"ok"}

@@ -12,8 +12,10 @@ use crate::bindings::exports::floe::telemetry::types::{Diagnostic, Exception, Ke
 use crate::bindings::exports::floe::telemetry::{
     configuration, describe, errors, operations, propagation, sampling,
 };
+use crate::configuration::{Configuration, configure};
+use crate::reader::Journal;
 use crate::trace_context::TraceParent;
-use crate::{Policy, configuration as settings, error, operation, redaction, sampling as decisions};
+use crate::{Policy, error, operation, redaction, sampling as decisions, variables};
 
 /// Version of `wit/` that this component is built against; a test compares the two.
 pub const CONTRACT: &str = "0.1.0";
@@ -38,7 +40,7 @@ impl describe::Guest for Component {
 
 impl configuration::Guest for Component {
     fn variables() -> Vec<String> {
-        settings::VARIABLES.map(str::to_owned).to_vec()
+        variables::names()
     }
 
     fn configure(
@@ -52,34 +54,19 @@ impl configuration::Guest for Component {
     }
 
     fn explain(
-        _manifest: String,
-        _variables: Vec<Variable>,
-        _settings: Vec<KeyValue>,
+        manifest: String,
+        variables: Vec<Variable>,
+        settings: Vec<KeyValue>,
     ) -> Result<Vec<Explained>, Vec<Diagnostic>> {
-        Ok(Vec::new())
+        let mut journal = Journal::default();
+        configure(&manifest, &variables, &settings, &mut journal)?;
+        Ok(journal.into_explained())
     }
 }
 
 impl collector::Guest for Component {
     fn plan(manifest: String, variables: Vec<Variable>) -> Result<Deployment, Vec<Diagnostic>> {
-        let (manifest, warnings) = settings::configure(&manifest, &variables)?;
-        Ok(Deployment {
-            version: "0.161.0".to_owned(),
-            environment: manifest.environment.word().to_owned(),
-            destinations: Vec::new(),
-            directory: String::new(),
-            gateway: String::new(),
-            tail: None,
-            storage: String::new(),
-            load: collector::Load {
-                spans: 1_000,
-                logs: 1_000,
-                points: 1_000,
-                outage: 300,
-            },
-            tls: None,
-            warnings,
-        })
+        configure(&manifest, &variables, &[], &mut Journal::default()).map(Configuration::into_deployment)
     }
 }
 

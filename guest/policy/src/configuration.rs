@@ -1,121 +1,118 @@
-//! Manifest and environment variables to the plan. A set variable takes precedence over the manifest.
-
-use std::ops::RangeInclusive;
+//! Manifest and environment variables to the plan. A set variable takes precedence over the manifest, and code over both.
 
 use crate::attribute::{self, attribute};
+use crate::bindings::exports::floe::telemetry::collector::{Deployment, Destination};
 use crate::bindings::exports::floe::telemetry::configuration::{
-    Batch, Batches, Compression, Exporter, Exporters, Instrument, InstrumentKind, Logging, Plan, Protocol,
-    Tls, Variable,
+    Batches, Exporters, Instrument, InstrumentKind, Logging, Plan, Variable,
 };
 use crate::bindings::exports::floe::telemetry::sampling::ParentMode;
 use crate::bindings::exports::floe::telemetry::types::KeyValue;
 use crate::diagnostic::{self, Place, shown};
 use crate::fields::Findings;
-use crate::manifest::{self, ITEMS, MILLISECONDS, Manifest, Mode};
+use crate::layers::TELEMETRY;
+use crate::manifest::collector::{ServerFiles, Tail};
+use crate::manifest::resource::Identity;
+use crate::manifest::telemetry::Telemetry;
+use crate::manifest::{self, Manifest, Mode};
+use crate::reader::Journal;
 use crate::sampling::{Ratios, Sampling, Share};
+use crate::variables::{self, SAMPLER, SAMPLER_ARGUMENT};
 
-/// The variables that are taken.
-pub const VARIABLES: [&str; 11] = [
-    "FLOE_MODE",
-    "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
-    "OTEL_BSP_MAX_QUEUE_SIZE",
-    "OTEL_BSP_SCHEDULE_DELAY",
-    "OTEL_EXPORTER_OTLP_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_PROTOCOL",
-    "OTEL_METRIC_EXPORT_INTERVAL",
-    "OTEL_SDK_DISABLED",
-    "OTEL_SERVICE_NAME",
-    "OTEL_TRACES_SAMPLER",
-    "OTEL_TRACES_SAMPLER_ARG",
-];
+/// A manifest's settings with what follows from them.
+#[derive(Debug)]
+pub struct Configuration {
+    /// Whether anything is set up at all.
+    pub enabled: bool,
+    /// Who produces the telemetry.
+    pub identity: Identity,
+    /// How traces are sampled.
+    pub sampling: Sampling,
+    telemetry: Telemetry,
+    destinations: Vec<Destination>,
+    exporters: Exporters,
+    batches: Batches,
+    warnings: Findings,
+}
 
-/// Reads the manifest, applies the variables and checks the whole.
-pub fn configure(text: &str, variables: &[Variable]) -> Result<(Manifest, Findings), Findings> {
-    let (mut manifest, mut findings) = manifest::read(text)?;
-    for variable in variables
-        .iter()
-        .filter(|variable| !variable.value.trim().is_empty())
-    {
-        apply(
-            &mut manifest,
-            &variable.name,
-            variable.value.trim(),
-            &mut findings,
-        );
-    }
-    manifest.batch = manifest.batch.min(manifest.queue);
-    sampler_variable(&mut manifest.sampling, variables, &mut findings);
-    manifest.sampling.mode = manifest.mode;
-    if findings.iter().any(manifest::is_error) {
-        Err(findings)
-    } else {
-        Ok((manifest, findings))
+/// Reads a manifest under the variables and the settings of code, and checks the whole. The journal is told where each value came from.
+pub fn configure(
+    text: &str,
+    variables: &[Variable],
+    settings: &[KeyValue],
+    journal: &mut Journal,
+) -> Result<Configuration, Findings> {
+    let mut findings = Findings::new();
+    let manifest = manifest::read(text, variables, settings, &mut findings, journal);
+    let configuration = manifest.map(
+        |Manifest {
+             telemetry,
+             destinations,
+         }| {
+            let identity = telemetry
+                .resource
+                .identity(telemetry.enabled, &mut findings, journal);
+            let mut sampling = telemetry.sampling.sampling(identity.mode);
+            sampler_variable(&mut sampling, variables, &mut findings, journal);
+            if !telemetry.has_traces() {
+                sampling = none(identity.mode);
+            }
+            Configuration {
+                enabled: telemetry.enabled,
+                sampling: if telemetry.enabled {
+                    sampling
+                } else {
+                    Sampling::default()
+                },
+                exporters: telemetry.exporters(&mut findings, journal),
+                batches: telemetry.batches(journal),
+                identity,
+                telemetry,
+                destinations,
+                warnings: Findings::new(),
+            }
+        },
+    );
+    let mut seen = Findings::new();
+    findings.retain(|found| {
+        !seen.contains(found) && {
+            seen.push(found.clone());
+            true
+        }
+    });
+    findings.sort_by_key(|found| (found.line == 0, found.line, found.column));
+    match configuration {
+        Some(configuration) if !findings.iter().any(manifest::is_error) => Ok(Configuration {
+            warnings: findings,
+            ..configuration
+        }),
+        _ => Err(findings),
     }
 }
 
-/// One variable, by the rules of OpenTelemetry's environment variable specification: what cannot be parsed is ignored aloud. An endpoint
-/// is no such thing: to ignore it would send telemetry elsewhere, so it is an error.
-fn apply(manifest: &mut Manifest, name: &str, value: &str, findings: &mut Findings) {
-    let place = Place::named(name);
-    let mut ignored = |wanted: &str| {
-        findings.push(place.warning(
-            diagnostic::WRONG_VARIABLE,
-            format!("{} is not {wanted}; the variable is ignored", shown(value)),
-            format!("set {name} to {wanted}, or unset it"),
-        ));
-    };
-    let mut number = |target: &mut u32, range: RangeInclusive<u32>| match value.parse() {
-        Ok(number) if range.contains(&number) => *target = number,
-        _ => ignored(&format!(
-            "a whole number from {} to {}",
-            range.start(),
-            range.end()
-        )),
-    };
-    match name {
-        // Only the word `true`, in any case, is true.
-        "OTEL_SDK_DISABLED" => match value.to_ascii_lowercase().as_str() {
-            "true" => manifest.enabled = false,
-            "false" => {}
-            _ => ignored("`true` or `false`"),
+/// No span is no span: neither kept nor waiting for a failure.
+fn none(mode: Mode) -> Sampling {
+    Sampling {
+        mode,
+        share: Share {
+            ratios: Ratios::all(0.0),
+            parent: ParentMode::Ignore,
         },
-        "OTEL_SERVICE_NAME" => manifest.identity.service_name = value.to_owned(),
-        "OTEL_BSP_MAX_QUEUE_SIZE" => number(&mut manifest.queue, ITEMS),
-        "OTEL_BSP_MAX_EXPORT_BATCH_SIZE" => number(&mut manifest.batch, ITEMS),
-        "OTEL_BSP_SCHEDULE_DELAY" => number(&mut manifest.delay, MILLISECONDS),
-        "OTEL_METRIC_EXPORT_INTERVAL" => number(&mut manifest.interval, MILLISECONDS),
-        "OTEL_EXPORTER_OTLP_PROTOCOL" => match manifest::protocol(&value.to_ascii_lowercase()) {
-            Some(protocol) => manifest.protocol = protocol,
-            None => ignored("`grpc` or `http/protobuf`"),
-        },
-        "FLOE_MODE" => match Mode::from_word(&value.to_ascii_lowercase()) {
-            Some(mode) => (manifest.mode, manifest.environment) = (mode, mode),
-            None => ignored("`dev`, `staging` or `prod`"),
-        },
-        "OTEL_EXPORTER_OTLP_ENDPOINT" => match manifest::checked_endpoint(value) {
-            Ok(url) => manifest.endpoint = Some(url),
-            Err(reason) => findings.push(place.error(
-                diagnostic::WRONG_ENDPOINT,
-                format!("the variable holds no endpoint: {reason}"),
-                "set it to the base URL of an OTLP Collector, such as http://localhost:4318",
-            )),
-        },
-        _ => {}
+        failed_spans: 0,
+        ..Sampling::default()
     }
 }
 
 /// `OTEL_TRACES_SAMPLER` takes the place of the manifest's ratios, rules and limit: it names the one sampler of the process. Its
 /// probabilities are consistent ones, which `TraceIdRatioBased` as it was first built is not with anybody else's.
-fn sampler_variable(sampling: &mut Sampling, variables: &[Variable], findings: &mut Findings) {
-    const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
-    const ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";
-    let value = |name: &str| {
-        let found = variables.iter().find(|variable| variable.name == name);
-        found
-            .map(|variable| variable.value.trim())
-            .filter(|value| !value.is_empty())
+fn sampler_variable(
+    sampling: &mut Sampling,
+    variables: &[Variable],
+    findings: &mut Findings,
+    journal: &mut Journal,
+) {
+    let Some(text) = variables::value(variables, SAMPLER) else {
+        return;
     };
-    let Some(text) = value(SAMPLER) else { return };
     let word = text.to_ascii_lowercase();
     let (sampler, parent) = match word.strip_prefix("parentbased_") {
         Some(sampler) => (sampler, ParentMode::Follow),
@@ -125,16 +122,16 @@ fn sampler_variable(sampling: &mut Sampling, variables: &[Variable], findings: &
         "always_on" => 1.0,
         "always_off" => 0.0,
         "traceidratio" => {
-            let argument = value(ARGUMENT).unwrap_or("1");
+            let argument = variables::value(variables, SAMPLER_ARGUMENT).unwrap_or("1");
             let ratio = argument.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio));
             ratio.unwrap_or_else(|| {
-                findings.push(Place::named(ARGUMENT).warning(
+                findings.push(Place::named(SAMPLER_ARGUMENT).warning(
                     diagnostic::WRONG_VARIABLE,
                     format!(
                         "{} is not a number from 0 to 1; every trace is kept",
                         shown(argument)
                     ),
-                    format!("set {ARGUMENT} to a probability, or unset it"),
+                    format!("set {SAMPLER_ARGUMENT} to a probability, or unset it"),
                 ));
                 1.0
             })
@@ -148,6 +145,16 @@ fn sampler_variable(sampling: &mut Sampling, variables: &[Variable], findings: &
             return;
         }
     };
+    let path = format!("{TELEMETRY}.sampling");
+    journal.remove(&format!("{path}.rules"));
+    journal.replace(
+        &format!("{path}.max_traces_per_second"),
+        serde_json::Value::Null,
+        SAMPLER,
+    );
+    for mode in Mode::WORDS {
+        journal.replace(&format!("{path}.{mode}"), ratio, SAMPLER);
+    }
     sampling.share = Share {
         ratios: Ratios::all(ratio),
         parent,
@@ -160,106 +167,79 @@ fn sampler_variable(sampling: &mut Sampling, variables: &[Variable], findings: &
     }
 }
 
-/// Whose telemetry it is: on every span, and in baggage.
-pub fn identity(manifest: &Manifest) -> [(&'static str, &str); 4] {
-    [
-        (attribute::NAMESPACE, &manifest.identity.namespace),
-        (attribute::PRODUCT_NAME, &manifest.identity.product_name),
-        (attribute::PRODUCT_VERSION, &manifest.identity.product_version),
-        (attribute::MODE, manifest.mode.word()),
-    ]
-}
-
-fn span_attributes(manifest: &Manifest) -> Vec<KeyValue> {
-    identity(manifest)
-        .map(|(key, value)| attribute(key, value))
-        .to_vec()
-}
-
-/// The plan of a manifest.
-pub fn plan(manifest: &Manifest, warnings: Findings) -> Plan {
-    let endpoint = manifest.endpoint.clone().unwrap_or_else(|| {
-        match manifest.protocol {
-            Protocol::Grpc => "http://localhost:4317",
-            Protocol::HttpProtobuf => "http://localhost:4318",
-        }
-        .to_owned()
-    });
-    let exporter = |signal: &str| {
-        Some(Exporter {
-            endpoint: match manifest.protocol {
-                Protocol::Grpc => endpoint.clone(),
-                Protocol::HttpProtobuf => format!("{endpoint}/v1/{signal}"),
-            },
-            protocol: manifest.protocol,
-            timeout: manifest.export_timeout,
-            compression: Compression::None,
-            headers: Vec::new(),
-            tls: Tls {
-                ca: String::new(),
-                certificate: String::new(),
-                key: String::new(),
-            },
-        })
-    };
-    let batch = Batch {
-        queue: manifest.queue,
-        size: manifest.batch,
-        delay: manifest.delay,
-    };
-    Plan {
-        enabled: manifest.enabled,
-        environment: manifest.environment.word().to_owned(),
-        resource: if manifest.enabled {
-            resource(manifest)
-        } else {
-            Vec::new()
-        },
-        attributes: if manifest.enabled {
-            span_attributes(manifest)
-        } else {
-            Vec::new()
-        },
-        sampler: if manifest.enabled {
-            manifest.sampling.plan()
-        } else {
-            Sampling::default().plan()
-        },
-        baggage: manifest.baggage.clone(),
-        exporters: Exporters {
-            traces: exporter("traces"),
-            metrics: exporter("metrics"),
-            logs: exporter("logs"),
-        },
-        batches: Batches {
-            spans: batch,
-            logs: batch,
-        },
-        interval: manifest.interval,
-        shutdown: manifest.shutdown,
-        logging: Logging {
-            level: manifest.level.to_owned(),
-            json: manifest.json,
-        },
-        instruments: instruments(),
-        warnings,
+impl Configuration {
+    /// Whose telemetry it is: on every span, and in baggage.
+    pub fn identity(&self) -> [(&'static str, &str); 4] {
+        [
+            (attribute::NAMESPACE, &self.identity.namespace),
+            (attribute::PRODUCT_NAME, &self.identity.product_name),
+            (attribute::PRODUCT_VERSION, &self.identity.product_version),
+            (attribute::MODE, self.identity.mode.word()),
+        ]
     }
-}
 
-fn resource(manifest: &Manifest) -> Vec<KeyValue> {
-    let environment = manifest.environment.word();
-    let mut resource = vec![
-        attribute("service.name", &manifest.identity.service_name),
-        attribute("service.version", &manifest.identity.service_version),
-        // The stable name, and the older one that floe's specification names.
-        attribute("deployment.environment.name", environment),
-        attribute("deployment.environment", environment),
-        attribute("telemetry.distro.name", "floe-telemetry"),
-        attribute("telemetry.distro.version", env!("CARGO_PKG_VERSION")),
-    ];
-    resource.extend(span_attributes(manifest));
-    resource.extend(manifest.attributes.iter().cloned());
-    resource
+    fn span_attributes(&self) -> Vec<KeyValue> {
+        self.identity().map(|(key, value)| attribute(key, value)).to_vec()
+    }
+
+    /// What a host sets up.
+    pub fn into_plan(self) -> Plan {
+        let (resource, attributes) = match self.enabled {
+            true => (self.resource(), self.span_attributes()),
+            false => (Vec::new(), Vec::new()),
+        };
+        Plan {
+            enabled: self.enabled,
+            environment: self.identity.environment.word().to_owned(),
+            resource,
+            attributes,
+            sampler: self.sampling.plan(),
+            interval: self.telemetry.interval(),
+            baggage: self.telemetry.baggage.attributes,
+            exporters: self.exporters,
+            batches: self.batches,
+            shutdown: self.telemetry.shutdown,
+            logging: Logging {
+                level: self.telemetry.logging.level.to_owned(),
+                json: self.telemetry.logging.json,
+            },
+            instruments: instruments(),
+            warnings: self.warnings,
+        }
+    }
+
+    /// What a Collector's configuration is made from.
+    pub fn into_deployment(self) -> Deployment {
+        let collector = self.telemetry.collector;
+        Deployment {
+            environment: self.identity.environment.word().to_owned(),
+            destinations: self.destinations,
+            tail: collector.tail.as_ref().map(Tail::sampling),
+            load: collector.load.load(),
+            tls: collector.tls.as_ref().map(ServerFiles::server),
+            version: collector.version,
+            directory: collector.directory.unwrap_or_default(),
+            gateway: collector.gateway.unwrap_or_default(),
+            storage: collector.storage.unwrap_or_default(),
+            warnings: self.warnings,
+        }
+    }
+
+    fn resource(&self) -> Vec<KeyValue> {
+        let environment = self.identity.environment.word();
+        let mut resource = vec![
+            attribute("service.name", &self.identity.service_name),
+            attribute("service.version", &self.identity.service_version),
+            // The stable name, and the older one that floe's specification names.
+            attribute("deployment.environment.name", environment),
+            attribute("deployment.environment", environment),
+            attribute("telemetry.distro.name", "floe-telemetry"),
+            attribute("telemetry.distro.version", env!("CARGO_PKG_VERSION")),
+        ];
+        resource.extend(self.span_attributes());
+        resource.extend(self.identity.attributes.iter().cloned());
+        resource
+    }
 }
 
 /// Seconds, from a compile stage to a run of many hours.

@@ -20,6 +20,18 @@ pub const MISSING_VALUE: &str = "FLOE-M007";
 pub const OLDER_SPELLING: &str = "FLOE-M008";
 /// A variable of the environment that cannot be used and is ignored.
 pub const WRONG_VARIABLE: &str = "FLOE-M009";
+/// A header that exports cannot carry.
+pub const WRONG_HEADER: &str = "FLOE-M010";
+/// A secret where a reference to it should be.
+pub const SECRET_IN_CLEAR: &str = "FLOE-M011";
+/// A host or a header of a backend, where a Collector's should be.
+pub const NOT_A_COLLECTOR: &str = "FLOE-M012";
+/// A host that is named like a backend.
+pub const LIKE_A_BACKEND: &str = "FLOE-M013";
+/// Settings that do not go together.
+pub const CONFLICT: &str = "FLOE-M014";
+/// Credentials that go out unencrypted.
+pub const NOT_ENCRYPTED: &str = "FLOE-M015";
 /// A `traceparent` header that is not one.
 pub const TRACEPARENT: &str = "FLOE-P001";
 /// A `tracestate` header that is not one.
@@ -70,6 +82,19 @@ impl Place {
             message: message.into(),
             help: help.into(),
         }
+    }
+
+    /// Whether something was found at a key below this place, so that no more need be said of it.
+    pub fn is_refused(&self, key: &str, findings: &[Diagnostic]) -> bool {
+        let below = |found: &Diagnostic| {
+            found
+                .path
+                .strip_prefix(&self.path)?
+                .strip_prefix('.')?
+                .strip_prefix(key)
+                .map(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        findings.iter().any(|found| below(found) == Some(true))
     }
 
     /// An error here.

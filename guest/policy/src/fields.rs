@@ -4,10 +4,17 @@ use std::ops::RangeInclusive;
 
 use crate::bindings::exports::floe::telemetry::types::Diagnostic;
 use crate::diagnostic::{self, Place, shown};
+use crate::layers::Layer;
 use crate::yaml::{Key, Node, Value};
 
 /// What was found so far.
 pub type Findings = Vec<Diagnostic>;
+
+/// Numbers of events a second that a limit may have.
+pub const RATES: RangeInclusive<f64> = 0.001..=1_000_000.0;
+
+/// Most characters of a key that a path shows.
+const LONGEST_KEY: usize = 128;
 
 /// A value that is there, with its path.
 #[derive(Debug, Clone)]
@@ -35,6 +42,19 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// What stands at a path.
+    pub fn at(path: &str, node: &'a Node) -> Self {
+        Self {
+            path: path.to_owned(),
+            ..Self::document(node)
+        }
+    }
+
+    /// What stands there.
+    pub fn node(&self) -> &'a Node {
+        self.node
+    }
+
     /// The same; no message shows its value or one below it.
     #[must_use]
     pub fn unshown(self) -> Self {
@@ -44,10 +64,26 @@ impl<'a> Field<'a> {
     /// Where it stands.
     pub fn place(&self) -> Place {
         Place {
-            path: self.path.clone(),
+            path: self.node.layer.path(&self.path),
             line: self.node.line,
             column: self.node.column,
         }
+    }
+
+    /// Its path in the configuration, whichever layer it is of.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The layer that it is of.
+    pub fn layer(&self) -> Layer {
+        self.node.layer
+    }
+
+    /// The same field in the layers beneath.
+    pub fn under(&self) -> Option<Self> {
+        let node = self.node.under.as_deref()?;
+        Some(Self { node, ..self.clone() })
     }
 
     /// What it holds.
@@ -55,52 +91,76 @@ impl<'a> Field<'a> {
         &self.node.value
     }
 
-    fn wrong_type(&self, wanted: &str, findings: &mut Findings) {
+    /// Leaves the diagnostic that something else was expected.
+    pub fn wrong_type(&self, wanted: &str, findings: &mut Findings) {
         let found = match &self.node.value {
             value if !self.shown => value.kind().to_owned(),
             Value::Text(text) => format!("the text {}", shown(text)),
             Value::Integer(number) => format!("the number {number}"),
-            Value::Float(number) => format!("the number {number}"),
+            Value::Float(number) => format!("the number {}", decimal(*number)),
             Value::Boolean(truth) => format!("the boolean {truth}"),
             other => other.kind().to_owned(),
         };
         findings.push(self.place().error(
             diagnostic::WRONG_TYPE,
-            format!("expected {wanted}, found {found}"),
-            if matches!(self.node.value, Value::Integer(_) | Value::Float(_)) && wanted.starts_with("text") {
-                "put the value in quotes".to_owned()
-            } else {
-                format!("write {wanted}")
+            format!(
+                "expected {}, found {found}",
+                wanted.split(" with ").next().unwrap_or(wanted)
+            ),
+            match &self.node.value {
+                Value::Integer(_) | Value::Float(_) | Value::Boolean(_) if wanted.starts_with("text") => {
+                    "put the value in quotes".to_owned()
+                }
+                Value::Text(text)
+                    if is_other_scalar(text)
+                        && !wanted.starts_with("a mapping")
+                        && !wanted.starts_with("a list") =>
+                {
+                    format!("write {wanted}, without quotes")
+                }
+                _ => format!("write {wanted}"),
             },
         ));
     }
 
+    /// Whether there is nothing.
+    pub fn is_null(&self) -> bool {
+        matches!(self.node.value, Value::Null)
+    }
+
+    /// A mapping of any keys, if it is one. Nothing at all counts as an empty one.
+    pub fn entries(&self) -> Option<Section<'a>> {
+        let entries: &[(Key, Node)] = match &self.node.value {
+            Value::Mapping(entries) => entries,
+            Value::Null => &[],
+            _ => return None,
+        };
+        Some(Section {
+            path: self.path.clone(),
+            entries,
+            shown: self.shown,
+        })
+    }
+
     /// A mapping of any keys. Nothing at all counts as an empty one.
     pub fn mapping(&self, findings: &mut Findings) -> Option<Section<'a>> {
-        match &self.node.value {
-            Value::Mapping(entries) => Some(Section {
-                path: self.path.clone(),
-                entries,
-                shown: self.shown,
-            }),
-            Value::Null => Some(Section {
-                path: self.path.clone(),
-                entries: &[],
-                shown: self.shown,
-            }),
-            _ => {
-                self.wrong_type("a mapping", findings);
-                None
-            }
+        let section = self.entries();
+        if section.is_none() {
+            self.wrong_type("a mapping", findings);
         }
+        section
     }
 
     /// A mapping of these keys only.
     pub fn section(&self, known: &[&str], findings: &mut Findings) -> Option<Section<'a>> {
+        if !matches!(self.node.value, Value::Mapping(_) | Value::Null) {
+            self.wrong_type(&format!("a mapping with keys of {}", known.join(", ")), findings);
+            return None;
+        }
         let section = self.mapping(findings)?;
         for (key, _) in section.entries {
             if !known.contains(&key.name.as_str()) {
-                findings.push(section.unknown(key, known));
+                findings.extend(section.unknown(key, known, ""));
             }
         }
         Some(section)
@@ -205,8 +265,19 @@ impl<'a> Field<'a> {
                 }
                 fits
             }
+            Value::Float(number) if number.fract() == 0.0 || !number.is_finite() => {
+                findings.push(self.place().error(
+                    diagnostic::WRONG_VALUE,
+                    format!("{} is out of range", decimal(number)),
+                    format!("write a whole number from {} to {}", range.start(), range.end()),
+                ));
+                None
+            }
             _ => {
-                self.wrong_type("a whole number", findings);
+                self.wrong_type(
+                    &format!("a whole number from {} to {}", range.start(), range.end()),
+                    findings,
+                );
                 None
             }
         }
@@ -226,14 +297,13 @@ impl<'a> Field<'a> {
 
     /// A number of events a second.
     pub fn rate(&self, findings: &mut Findings) -> Option<f64> {
-        const RATES: RangeInclusive<f64> = 0.001..=1_000_000.0;
-        let number = self.number("a number", findings)?;
+        let number = self.number("a number of traces a second", findings)?;
         if RATES.contains(&number) {
             return Some(number);
         }
         findings.push(self.place().error(
             diagnostic::WRONG_VALUE,
-            format!("{number} is out of range"),
+            format!("{} is out of range", decimal(number)),
             format!("write a number from {} to {}", RATES.start(), RATES.end()),
         ));
         None
@@ -247,7 +317,7 @@ impl<'a> Field<'a> {
         }
         findings.push(self.place().error(
             diagnostic::WRONG_VALUE,
-            format!("{number} is not a probability"),
+            format!("{} is not a probability", decimal(number)),
             "write a number from 0 (keep none) to 1 (keep all)",
         ));
         None
@@ -277,27 +347,55 @@ impl<'a> Section<'a> {
         })
     }
 
-    /// The diagnostic for a key that nobody knows.
-    pub fn unknown(&self, key: &Key, known: &[&str]) -> Diagnostic {
-        Place {
-            path: self.path_of(&key.name),
+    /// The diagnostic for a key that nobody knows. `otherwise` is what to do where no known key is close.
+    pub fn unknown(&self, key: &Key, known: &[&str], otherwise: &str) -> Option<Diagnostic> {
+        let (_, field) = self.fields().find(|(found, _)| found.name == key.name)?;
+        let place = Place {
             line: key.line,
             column: key.column,
-        }
-        .error(
+            ..field.place()
+        };
+        Some(place.error(
             diagnostic::UNKNOWN_KEY,
             format!("unknown key {}", shown(&key.name)),
-            suggestion(&key.name, known).unwrap_or_else(|| format!("known keys: {}", known.join(", "))),
-        )
+            suggestion(&key.name, known).unwrap_or_else(|| match otherwise {
+                "" => format!("known keys: {}", known.join(", ")),
+                otherwise => otherwise.to_owned(),
+            }),
+        ))
     }
 
     fn path_of(&self, key: &str) -> String {
+        // A key may be anything, and a path stands on one line.
+        let mut shown: String = key
+            .chars()
+            .take(LONGEST_KEY)
+            .flat_map(char::escape_debug)
+            .collect();
+        if key.chars().nth(LONGEST_KEY).is_some() {
+            shown.push('…');
+        }
         if self.path.is_empty() {
-            key.to_owned()
+            shown
         } else {
-            format!("{}.{key}", self.path)
+            format!("{}.{shown}", self.path)
         }
     }
+}
+
+/// A number as a message shows it: a long one by its power of ten.
+fn decimal(number: f64) -> String {
+    let plain = number.to_string();
+    if plain.len() > 24 {
+        format!("{number:e}")
+    } else {
+        plain
+    }
+}
+
+/// Whether a text would be a number or a boolean without its quotes.
+fn is_other_scalar(text: &str) -> bool {
+    text.parse::<f64>().is_ok() || matches!(text, "true" | "false")
 }
 
 /// "did you mean", where something is close.

@@ -7,6 +7,7 @@ use crate::bindings::exports::floe::telemetry::sampling::SamplingIntent;
 use crate::bindings::exports::floe::telemetry::types::{Diagnostic, KeyValue, SpanKind};
 use crate::configuration;
 use crate::diagnostic::{self, Place, shown};
+use crate::reader::Journal;
 use crate::sampling::Sampling;
 use crate::trace_context::TraceParent;
 use crate::tracestate::TraceState;
@@ -23,38 +24,22 @@ pub struct Policy {
 const LONGEST_HEADER: usize = 64 * 1024;
 
 impl Policy {
-    /// Configures a policy from a manifest and environment variables.
+    /// Configures a policy from a manifest, environment variables and settings of code.
     pub fn configure(
         manifest: &str,
         variables: &[Variable],
         settings: &[KeyValue],
     ) -> Result<(Self, Plan), Vec<Diagnostic>> {
-        let mut variables = variables.to_vec();
-        for setting in settings {
-            let name = match setting.key.as_str() {
-                "otlp_endpoint" => "OTEL_EXPORTER_OTLP_ENDPOINT",
-                _ => "OTEL_EXPORTER_OTLP_PROTOCOL",
-            };
-            variables.push(Variable {
-                name: name.to_owned(),
-                value: setting.value.trim_matches('"').to_owned(),
-            });
-        }
-        let (manifest, warnings) = configuration::configure(manifest, &variables)?;
-        let plan = configuration::plan(&manifest, warnings);
-        let sampling = if manifest.enabled {
-            manifest.sampling.clone()
-        } else {
-            Sampling::default()
-        };
-        let members = if manifest.enabled {
-            configuration::identity(&manifest)
+        let configuration = configuration::configure(manifest, variables, settings, &mut Journal::default())?;
+        let members = match configuration.enabled {
+            true => configuration
+                .identity()
                 .map(|(key, value)| Member::new(key, value))
-                .to_vec()
-        } else {
-            Vec::new()
+                .to_vec(),
+            false => Vec::new(),
         };
-        Ok((Self { sampling, members }, plan))
+        let sampling = configuration.sampling.clone();
+        Ok((Self { sampling, members }, configuration.into_plan()))
     }
 
     /// How spans of this kind are sampled.

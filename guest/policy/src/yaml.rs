@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use saphyr::Scalar;
 use saphyr_parser::{Event, Marker, Parser};
 
+use crate::bindings::exports::floe::telemetry::configuration::Member;
 use crate::bindings::exports::floe::telemetry::types::Diagnostic;
 use crate::diagnostic::{self, Place, shown};
+use crate::layers::Layer;
 
 /// Most values in a manifest, aliases expanded and what they name kept; a long text counts as several. Real ones have hundreds.
 const MOST_NODES: usize = 20_000;
@@ -20,10 +22,26 @@ const DEEPEST: usize = 64;
 pub struct Node {
     /// The value.
     pub value: Value,
-    /// Line from 1.
+    /// Line from 1; 0 where it does not stand in the text.
     pub line: u32,
-    /// Column from 1.
+    /// Column from 1; 0 where it does not stand in the text.
     pub column: u32,
+    /// Which layer of the configuration it is of.
+    pub layer: Layer,
+    /// What it took the place of.
+    pub under: Option<Box<Node>>,
+}
+
+impl Node {
+    fn new(value: Value, (line, column): (u32, u32)) -> Self {
+        Self {
+            value,
+            line,
+            column,
+            layer: Layer::Manifest,
+            under: None,
+        }
+    }
 }
 
 /// What YAML 1.2's core schema knows.
@@ -39,6 +57,8 @@ pub enum Value {
     Float(f64),
     /// Text.
     Text(String),
+    /// What a host looks up in a variable, in place of a text. YAML does not know it: the variables' layer does.
+    Member(Member),
     /// A sequence.
     List(Vec<Node>),
     /// A mapping, in the order of the text. Keys are unique.
@@ -52,7 +72,7 @@ impl Value {
             Self::Null => "nothing",
             Self::Boolean(_) => "a boolean",
             Self::Integer(_) | Self::Float(_) => "a number",
-            Self::Text(_) => "text",
+            Self::Text(_) | Self::Member(_) => "text",
             Self::List(_) => "a list",
             Self::Mapping(_) => "a mapping",
         }
@@ -77,11 +97,7 @@ pub fn parse(text: &str) -> Result<Node, Diagnostic> {
         let (event, span) = event.map_err(|error| refused(error.marker(), error.info()))?;
         builder.event(event, &span.start)?;
     }
-    Ok(builder.document.unwrap_or(Node {
-        value: Value::Null,
-        line: 1,
-        column: 1,
-    }))
+    Ok(builder.document.unwrap_or(Node::new(Value::Null, (1, 1))))
 }
 
 fn refused(at: &Marker, reason: &str) -> Diagnostic {
@@ -198,7 +214,7 @@ impl Builder {
         at: &Marker,
     ) -> Result<(), Diagnostic> {
         self.count(size, at)?;
-        let node = Node { value, line, column };
+        let node = Node::new(value, (line, column));
         if anchor > 0 {
             let size = node.size();
             self.count(size, at)?;

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use floe_policy::bindings::exports::floe::telemetry::{
-    configuration, errors, operations, propagation, sampling,
+    collector, configuration, errors, operations, propagation, sampling,
 };
 use floe_policy::component::Component;
 use serde::Serialize;
@@ -45,6 +45,22 @@ fn call(function: &str, arguments: Value) -> Result<Value, Box<dyn Error>> {
                 },
             )?
         }
+        "configuration.explain" => apply(
+            arguments,
+            |(manifest, variables, settings)| match Component::explain(manifest, variables, settings) {
+                Ok(explained) => json!({"ok": to_wit(json!(explained))}),
+                Err(found) => json!({"err": to_wit(json!(found))}),
+            },
+        )?,
+        "collector.plan" => {
+            apply(
+                arguments,
+                |(manifest, variables)| match <Component as collector::Guest>::plan(manifest, variables) {
+                    Ok(deployment) => json!({"ok": signals(to_wit(json!(deployment)))}),
+                    Err(found) => json!({"err": to_wit(json!(found))}),
+                },
+            )?
+        }
         "propagation.extract" => apply(arguments, |(a, b, c)| Component::extract(a, b, c))?,
         "propagation.inject" => apply(arguments, |(a, b, c, d, e, f)| {
             Component::inject(a, b, c, d, e, f)
@@ -71,7 +87,16 @@ fn apply<A: DeserializeOwned, R: Serialize>(
 }
 
 /// The fields that hold enums, whose cases serde names as Rust does.
-const ENUMS: [&str; 6] = ["severity", "protocol", "kind", "parent", "outcome", "status"];
+const ENUMS: [&str; 8] = [
+    "severity",
+    "protocol",
+    "compression",
+    "origin",
+    "kind",
+    "parent",
+    "outcome",
+    "status",
+];
 
 fn to_wit(value: Value) -> Value {
     match value {
@@ -80,11 +105,29 @@ fn to_wit(value: Value) -> Value {
             .into_iter()
             .map(|(key, value)| match value {
                 Value::String(case) if ENUMS.contains(&key.as_str()) => (key, Value::String(kebab(&case))),
+                // A variant's case is a key in camel case.
+                value if key.starts_with(char::is_uppercase) => (kebab(&key), to_wit(value)),
                 value => (key.trim_end_matches('_').to_owned(), to_wit(value)),
             })
             .collect(),
         other => other,
     }
+}
+
+/// The signals of destinations are cases in a list.
+fn signals(mut deployment: Value) -> Value {
+    let destinations = deployment.get_mut("destinations").and_then(Value::as_array_mut);
+    for signal in destinations
+        .into_iter()
+        .flatten()
+        .filter_map(|destination| destination.get_mut("signals")?.as_array_mut())
+        .flatten()
+    {
+        if let Value::String(case) = signal {
+            *case = kebab(case);
+        }
+    }
+    deployment
 }
 
 /// Arguments that are enums stand alone; no other argument is spelled like a case.

@@ -1,10 +1,15 @@
 //! The `floe-telemetry` command.
 
+mod checked;
+mod collector;
 mod compile;
 mod demo;
+mod doctor;
 mod exec;
 mod plan;
 mod receive;
+mod report;
+mod schema;
 mod validate;
 
 use std::fmt::Display;
@@ -15,7 +20,8 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::prelude::*;
 
-use floe_telemetry::TelemetryProvider;
+use floe_telemetry::{Error, Manifest, TelemetryProvider};
+use report::Report;
 
 /// Telemetry for data platforms: one WebAssembly policy decides, OpenTelemetry delivers.
 #[derive(Debug, Parser)]
@@ -29,8 +35,15 @@ struct Arguments {
 enum Command {
     /// Checks a manifest and names everything that is wrong with it.
     Validate(validate::Arguments),
-    /// Prints what a manifest sets up, as JSON.
+    /// Prints what a manifest sets up, as JSON, or where each value came from.
     Plan(plan::Arguments),
+    /// Prints the JSON Schema of a manifest, for editors.
+    Schema,
+    /// Tries everything that telemetry needs, and says for each step what is wrong and what to do.
+    Doctor(doctor::Arguments),
+    /// The configuration of the Collector that telemetry goes through.
+    #[command(subcommand)]
+    Collector(collector::Command),
     /// Receives OTLP and shows it: a development tool, not a Collector.
     Receive(receive::Arguments),
     /// Runs a command as a traced operation; its processes continue the trace.
@@ -46,14 +59,32 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
+        Command::Schema => Ok(schema::run()),
+        Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Collector(command) => collector::run(&command),
         Command::Receive(arguments) => receive::run(&arguments),
         Command::Exec(arguments) => exec::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
     };
     result.unwrap_or_else(|failure| {
-        eprintln!("{failure}");
+        match failure.downcast_ref() {
+            Some(Error::Manifest { file, diagnostics }) => report(&Report {
+                file,
+                text: Manifest::read(file)
+                    .ok()
+                    .as_ref()
+                    .map(|manifest| manifest.text.as_str()),
+                diagnostics,
+            }),
+            _ => eprintln!("{failure}"),
+        }
         ExitCode::FAILURE
     })
+}
+
+/// Says what was found, on standard error.
+fn report(report: &Report<'_>) {
+    let _ = writeln!(anstream::stderr(), "{}", report.human());
 }
 
 /// Writes a line for the user. Somebody who closed the other end wants no more of it.

@@ -3,45 +3,84 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use floe_telemetry::{Component, Manifest, Plan, Policy, render};
+use floe_telemetry::{Error, Manifest, Plan, Severity};
 
 use crate::Failure;
+use crate::checked::{Checked, as_diagnostic};
+use crate::report::{Format, Report};
 
 /// A manifest to check.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// The manifest file.
-    pub(crate) manifest: PathBuf,
-}
-
-impl Arguments {
-    /// The manifest's plan under this process's environment; warnings go to standard error.
-    pub(crate) fn plan(&self) -> Result<Plan, Failure> {
-        let manifest = Manifest::read(&self.manifest)?;
-        let (_, plan) = Policy::configure(Component::load()?, &manifest)?;
-        if !plan.warnings.is_empty() {
-            eprintln!("{}", render(&manifest.file, &plan.warnings));
-        }
-        Ok(plan)
-    }
+    manifest: PathBuf,
+    /// How what was found is said.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let plan = arguments.plan()?;
-    crate::say(format_args!(
-        "{} is valid: {}",
-        arguments.manifest.display(),
-        match plan.enabled {
-            true => format!(
-                "telemetry goes to {}",
-                plan.exporters
-                    .traces
-                    .as_ref()
-                    .map(|exporter| exporter.endpoint.as_str())
-                    .unwrap_or_default()
-            ),
-            false => "telemetry is off, context propagates".to_owned(),
+    let file = arguments.manifest.display().to_string();
+    let manifest = Manifest::read(&arguments.manifest);
+    let checked = match &manifest {
+        Ok(manifest) => Checked::of(manifest),
+        Err(problem) => Err(problem.clone().into()),
+    };
+    let diagnostics = match &checked {
+        Ok(checked) => checked.warnings(),
+        Err(Error::Manifest { diagnostics, .. }) => diagnostics.clone(),
+        Err(Error::Unresolved(problems)) => problems.iter().map(as_diagnostic).collect(),
+        Err(Error::Problem(problem)) => vec![as_diagnostic(problem)],
+    };
+    let report = Report {
+        file: &file,
+        text: manifest.as_ref().ok().map(|manifest| manifest.text.as_str()),
+        diagnostics: &diagnostics,
+    };
+    match arguments.format {
+        Format::Human => {
+            if !diagnostics.is_empty() {
+                crate::report(&report);
+            }
+            match &checked {
+                Ok(checked) => crate::say(format_args!("{file} is valid: {}", summary(&checked.plan))),
+                Err(_) => crate::say(refusal(&file, &report)),
+            }
         }
-    ));
-    Ok(ExitCode::SUCCESS)
+        Format::Json => crate::say(format_args!("{:#}", report.json())),
+        Format::Sarif => crate::say(format_args!("{:#}", report.sarif())),
+    }
+    Ok(if checked.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn refusal(file: &str, report: &Report<'_>) -> String {
+    let errors = report
+        .diagnostics
+        .iter()
+        .filter(|found| found.severity == Severity::Error)
+        .count();
+    match errors {
+        1 => format!("{file} cannot be used: 1 error"),
+        errors => format!("{file} cannot be used: {errors} errors"),
+    }
+}
+
+/// Where telemetry goes.
+fn summary(plan: &Plan) -> String {
+    if !plan.enabled {
+        return "telemetry is off, context propagates".to_owned();
+    }
+    let signals = [
+        ("traces", &plan.exporters.traces),
+        ("metrics", &plan.exporters.metrics),
+        ("logs", &plan.exporters.logs),
+    ];
+    let goes: Vec<String> = signals
+        .iter()
+        .map(|(signal, exporter)| match exporter {
+            Some(exporter) => format!("{signal} go to {}", exporter.endpoint),
+            None => format!("{signal} are not exported"),
+        })
+        .collect();
+    goes.join(", ")
 }

@@ -88,7 +88,7 @@ class PreparedCalls:
         raw_call, delete, address = self._raw.call, self._raw.delete, ctypes.addressof(func._func)
         context, arenas, count = self._context, self._arenas, len(parameters)
 
-        def call(*arguments: Any, owner: wasm.Func = func) -> Any:
+        def call(*arguments: Any, owners: tuple[object, ...] = (func, self._store)) -> Any:
             # Taken, not shared: a signal's handler may call in the midst of a call.
             arena = arenas.pop() if arenas else Arena(_ARENA)
             while True:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 Scalar = str | bool | int | float
 AttributeValue = Scalar | list[str] | list[bool] | list[int] | list[float]
@@ -29,6 +29,41 @@ class Protocol(StrEnum):
 
     GRPC = "grpc"
     HTTP_PROTOBUF = "http-protobuf"
+
+
+class Compression(StrEnum):
+    """How exports are compressed."""
+
+    NONE = "none"
+    GZIP = "gzip"
+
+
+class Origin(StrEnum):
+    """Who gave a value."""
+
+    DEFAULT = "default"
+    MANIFEST = "manifest"
+    ENVIRONMENT = "environment"
+    VARIABLE = "variable"
+    CODE = "code"
+    DERIVED = "derived"
+
+
+class Signal(StrEnum):
+    """An OpenTelemetry signal."""
+
+    TRACES = "traces"
+    METRICS = "metrics"
+    LOGS = "logs"
+
+
+class SettingType(StrEnum):
+    """Type of a backend's setting."""
+
+    TEXT = "text"
+    INTEGER = "integer"
+    BOOLEAN = "boolean"
+    URL = "url"
 
 
 class InstrumentKind(StrEnum):
@@ -114,6 +149,14 @@ class Diagnostic(NamedTuple):
         return f"{self.severity}[{self.code}]: {self.message}\n  --> {place}\n  help: {self.help}"
 
 
+class Rejected(Exception):
+    """A component refuses its input, with all that is wrong with it."""
+
+    def __init__(self, diagnostics: list[Diagnostic]) -> None:
+        super().__init__("\n".join(found.message for found in diagnostics))
+        self.diagnostics: Final = diagnostics
+
+
 class Variable(NamedTuple):
     """A variable of the process environment."""
 
@@ -121,12 +164,61 @@ class Variable(NamedTuple):
     value: str
 
 
+class TextReference(NamedTuple):
+    """Text that stands in the plan."""
+
+    text: str
+
+
+class VariableReference(NamedTuple):
+    """Text of an environment variable."""
+
+    variable: str
+
+
+class FileReference(NamedTuple):
+    """Text of a file, without white space at its end."""
+
+    file: str
+
+
+class MemberReference(NamedTuple):
+    """A member of an environment variable that has the form of `OTEL_EXPORTER_OTLP_HEADERS`."""
+
+    variable: str
+    key: str
+
+
+Reference = TextReference | VariableReference | FileReference | MemberReference
+"""Text, or where it is found."""
+
+
+class Header(NamedTuple):
+    """A header of every export."""
+
+    name: str
+    prefix: str
+    value: list[Reference]
+    base64: bool
+
+
+class Tls(NamedTuple):
+    """Files of PEM text for TLS. An empty path is none."""
+
+    ca: str
+    certificate: str
+    key: str
+
+
 class Exporter(NamedTuple):
-    """Where one signal goes: an OTLP Collector."""
+    """Where one signal goes: to an OTLP Collector."""
 
     endpoint: str
     protocol: Protocol
     timeout: int
+    compression: Compression
+    headers: list[Header]
+    tls: Tls
 
 
 class Exporters(NamedTuple):
@@ -213,6 +305,17 @@ class Plan(NamedTuple):
     warnings: list[Diagnostic]
 
 
+class Explained(NamedTuple):
+    """One effective value. A secret is its reference."""
+
+    path: str
+    value: object
+    origin: Origin
+    source: str
+    line: int
+    column: int
+
+
 class Extraction(NamedTuple):
     """What came in with headers. A `span` of 0 means that there is nothing to continue."""
 
@@ -292,3 +395,123 @@ class Ending(NamedTuple):
     attributes: dict[str, AttributeValue]
     exception: ExceptionInfo | None
     measurements: list[Measurement]
+
+
+class DestinationSetting(NamedTuple):
+    """A setting of a backend, as the manifest has it."""
+
+    name: str
+    value: object
+    path: str
+    line: int
+    column: int
+
+
+class Destination(NamedTuple):
+    """A backend that the Collector sends to."""
+
+    backend: str
+    version: str
+    signals: list[Signal]
+    settings: list[DestinationSetting]
+    secret: str
+    path: str
+    line: int
+    column: int
+
+
+class TailSampling(NamedTuple):
+    """Tail sampling: the Collector decides when it has seen a trace."""
+
+    wait: int
+    errors: bool
+    slow: int
+    ratio: float
+
+
+class Load(NamedTuple):
+    """The load that the Collector is sized for."""
+
+    spans: int
+    logs: int
+    points: int
+    outage: int
+
+
+class Server(NamedTuple):
+    """TLS of the Collector's receivers: paths on the Collector's machine."""
+
+    certificate: str
+    key: str
+    clients: str
+
+
+class Deployment(NamedTuple):
+    """What a Collector's configuration is made from."""
+
+    version: str
+    environment: str
+    destinations: list[Destination]
+    directory: str
+    gateway: str
+    tail: TailSampling | None
+    storage: str
+    load: Load
+    tls: Server | None
+    warnings: list[Diagnostic]
+
+
+class Setting(NamedTuple):
+    """One setting of a backend. `default` is `None` where there is none."""
+
+    name: str
+    type: SettingType
+    required: bool
+    secret: bool
+    default: object
+    description: str
+
+
+class Backend(NamedTuple):
+    """One backend of a component."""
+
+    name: str
+    description: str
+    signals: list[Signal]
+    settings: list[Setting]
+
+
+class CollectorComponent(NamedTuple):
+    """One Collector component: an exporter, a processor or an extension."""
+
+    id: str
+    config: object
+
+
+class Pipeline(NamedTuple):
+    """The part of one signal's pipeline that belongs to a backend."""
+
+    signal: Signal
+    processors: list[str]
+    exporters: list[str]
+
+
+class Connector(NamedTuple):
+    """A connector of a fragment."""
+
+    id: str
+    config: object
+    input: Signal
+    output: Signal
+
+
+class Fragment(NamedTuple):
+    """A fragment of Collector configuration."""
+
+    exporters: list[CollectorComponent]
+    processors: list[CollectorComponent]
+    extensions: list[CollectorComponent]
+    connectors: list[Connector]
+    pipelines: list[Pipeline]
+    variables: list[str]
+    warnings: list[Diagnostic]

@@ -1,6 +1,6 @@
-"""Loads a policy component and calls it, under limits.
+"""Loads a component and calls it, under limits.
 
-A component runs with 64 MiB of memory, a second of time a call and no access to anything. Every thread has an
+A component has no access to anything, and as much memory and time as its world gives it. Every thread has an
 instance of its own, because wasmtime aborts the process when a store is used from two.
 """
 
@@ -14,49 +14,62 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import wasmtime
 import wasmtime.component as wasm
 
+from floe_telemetry._once import logger
 from floe_telemetry.calls import Call, Calls, Strategy, process_calls
 from floe_telemetry.contract import CONTRACT_VERSION
 
-MEMORY_LIMIT: Final = 64 * 1024 * 1024
-CALL_SECONDS: Final = 1.0
+_LARGEST: Final = 64 * 1024 * 1024
+_SLOW_BYTES: Final = 8 * 1024 * 1024
+"""A component of this size takes so long to compile that it has to be said."""
 _TICK_SECONDS: Final = 0.1
-_KEPT_ARTIFACTS: Final = 8
+_KEPT_ARTIFACTS: Final = 16
 _DIGEST_SIZE: Final = 32
 
-FUNCTIONS: Final = {
-    "describe": ("describe",),
-    "configuration": ("variables", "configure"),
-    "propagation": ("extract", "inject", "child-baggage"),
-    "sampling": ("intent", "decide", "pace"),
-    "operations": ("begin", "end"),
-    "errors": ("classify", "redact"),
-}
-"""What the world `policy` exports."""
+
+class Limits(NamedTuple):
+    """What an instance may use: bytes of memory, and seconds of a call."""
+
+    memory: int
+    seconds: float
+
+
+LINEAR: Final = Limits(64 * 1024 * 1024, 1.0)
+"""For components that do linear work on bounded input: far above what any takes."""
+INTERPRETER: Final = Limits(512 * 1024 * 1024, 30.0)
+"""For components that bring a language's interpreter along."""
+
+
+class World(NamedTuple):
+    """A world of the contract."""
+
+    name: str
+    noun: str
+    """What messages call a component of this world."""
+    functions: Mapping[str, tuple[str, ...]]
+    """What it exports: the functions of each interface."""
+    wasi_limits: Limits
+    """Limits of a component that asks for WASI, as an interpreter does."""
+    missing: str
+    """What to do where a component's file cannot be read."""
+    fault: str
+    """What to do where a component fails."""
 
 
 class ComponentError(Exception):
-    """A policy component that cannot be used. The code is stable; help says what to do."""
+    """A component that cannot be used. The code is stable; help says what to do."""
 
     def __init__(self, code: str, message: str, help: str) -> None:
         super().__init__(f"error[{code}]: {message}\n  help: {help}")
         self.code = code
         self.message = message
         self.help = help
-
-
-def component_path() -> Path:
-    """The component of this process: `FLOE_TELEMETRY_COMPONENT` if it is set, else the one that the wheel
-    carries.
-    """
-    chosen = os.environ.get("FLOE_TELEMETRY_COMPONENT")
-    return Path(chosen) if chosen else Path(__file__).with_name("floe_policy.wasm")
 
 
 class _UntilExit:
@@ -82,48 +95,47 @@ class _Compiled(_UntilExit, wasm.Component):
 
 
 class Component:
-    """A compiled policy component. Instances of any number of threads share it.
+    """A compiled component of a world. Instances of any number of threads share it.
 
     `calls` is the way of calling that is asked for; by default the process decides.
     """
 
-    def __init__(self, wasm_bytes: bytes, source: str, calls: Strategy | None = None) -> None:
+    def __init__(self, world: World, wasm_bytes: bytes, source: str, calls: Strategy | None = None) -> None:
         _check_header(wasm_bytes, source)
+        self.world: Final = world
+        self.source: Final = source
         self.digest: Final = hashlib.sha256(wasm_bytes).hexdigest()
         configuration = wasmtime.Config()
         configuration.epoch_interruption = True
         self._engine: Final = _Engine(configuration)
         self._compiled: Final = _compiled(self._engine, wasm_bytes, self.digest, source)
         types = self._compiled.type
-        self.interfaces: Final = _interfaces(types.exports(self._engine), source)
+        self.interfaces: Final = _interfaces(world, types.exports(self._engine), source)
         for interface, exported in self.interfaces.items():
             index = self._compiled.get_export_index(exported)
-            for name in FUNCTIONS[interface]:
+            for name in world.functions[interface]:
                 if not self._compiled.get_export_index(name, index):
-                    raise _not_a_policy(f"{source} does not export {exported}.{name}")
-        self._needs_wasi: Final = _needs_wasi(types.imports(self._engine), self._engine, source)
+                    raise _other_world(world, f"{source} does not export {exported}.{name}")
+        self._needs_wasi: Final = _needs_wasi(world, types.imports(self._engine), self._engine, source)
         self._calls: Final = calls
         self._ticker: threading.Thread | None = None
         os.register_at_fork(after_in_child=self._forget_ticker)
 
     @classmethod
-    def load(cls, path: Path | None = None, calls: Strategy | None = None) -> Component:
+    def load(cls, world: World, path: Path, calls: Strategy | None = None) -> Component:
         """Reads and compiles a component, or takes the compiled artifact from the cache."""
-        path = path or component_path()
         try:
+            if path.stat().st_size > _LARGEST:
+                raise _unreadable(world, path, f"it is larger than {_LARGEST} bytes")
             wasm_bytes = path.read_bytes()
         except OSError as error:
-            raise ComponentError(
-                "FLOE-C001",
-                f"the policy component {path} cannot be read: {error.strerror or error}",
-                "install the floe-telemetry wheel, which carries one, or set FLOE_TELEMETRY_COMPONENT",
-            ) from error
-        return cls(wasm_bytes, str(path), calls)
+            raise _unreadable(world, path, error.strerror or str(error)) from error
+        return cls(world, wasm_bytes, str(path), calls)
 
     def instantiate(self) -> Instance:
         """A new instance, for the calling thread only."""
         self._tick()
-        return Instance(self._engine, self._compiled, self.interfaces, self._needs_wasi, self._calls)
+        return Instance(self, self._engine, self._compiled, self._needs_wasi, self._calls)
 
     def _tick(self) -> None:
         """Moves the clock by which calls are interrupted; started by the first instance."""
@@ -148,36 +160,37 @@ class Instance:
 
     def __init__(
         self,
+        component: Component,
         engine: wasmtime.Engine,
-        component: wasm.Component,
-        interfaces: dict[str, str],
+        compiled: wasm.Component,
         needs_wasi: bool,
         calls: Strategy | None,
     ) -> None:
+        self._component: Final = component
+        self._limits: Final = component.world.wasi_limits if needs_wasi else LINEAR
         self._store: Final = _Store(engine)
-        self._store.set_limits(memory_size=MEMORY_LIMIT)
+        self._store.set_limits(memory_size=self._limits.memory)
         linker = wasm.Linker(engine)
         if needs_wasi:
             linker.add_wasip2()
             self._store.set_wasi(wasmtime.WasiConfig())  # no files, variables, arguments or streams
-        ticks = _ticks_of(CALL_SECONDS)
+        ticks = _ticks_of(self._limits.seconds)
         try:
             self._store.set_epoch_deadline(ticks)
-            self._instance: Final = linker.instantiate(self._store, component)
+            self._instance: Final = linker.instantiate(self._store, compiled)
         except wasmtime.WasmtimeError as error:
-            raise _failed("instantiation", error) from error
-        self._interfaces: Final = interfaces
+            raise _failed(component, "instantiation", error) from error
         self._functions: Final[dict[str, Call]] = {}
         self._limited_to = self._limited_until = 0.0
         self._calls: Final[Calls] = (
             calls(self._store) if calls else process_calls(self._store, self._find, ticks)
         )
 
-    def call(self, function: str, *arguments: Any, seconds: float = CALL_SECONDS) -> Any:
+    def call(self, function: str, *arguments: Any, seconds: float | None = None) -> Any:
         """Calls `interface.function`. Whatever goes wrong is a `ComponentError` with the code FLOE-C006."""
         call = self._functions.get(function) or self._prepare(function)
         try:
-            self._limit(seconds)
+            self._limit(self._limits.seconds if seconds is None else seconds)
             return call(*arguments)
         except (
             wasmtime.WasmtimeError,
@@ -188,7 +201,7 @@ class Instance:
             AttributeError,
             struct.error,
         ) as error:
-            raise _failed(function, error) from error
+            raise _failed(self._component, function, error) from error
 
     def _limit(self, seconds: float) -> None:
         """Limits the time of the next call. A deadline of half a tick ago is as good as a new one."""
@@ -202,17 +215,17 @@ class Instance:
         try:
             call = self._functions[function] = self._calls.prepare(func)
         except KeyError as error:
-            raise _not_a_policy(f"{function} has another signature") from error
+            raise _other_world(self._component.world, f"{function} has another signature") from error
         return call
 
     def _find(self, function: str) -> wasm.Func:
         interface, _, name = function.partition(".")
-        exported = self._interfaces[interface]
+        exported = self._component.interfaces[interface]
         index = self._instance.get_export_index(self._store, exported)
         of_function = index and self._instance.get_export_index(self._store, name, index)
         func = of_function and self._instance.get_func(self._store, of_function)
         if not func:
-            raise _not_a_policy(f"it does not export {exported}.{name}")
+            raise _other_world(self._component.world, f"it does not export {exported}.{name}")
         return func
 
 
@@ -220,20 +233,25 @@ def _ticks_of(seconds: float) -> int:
     return int(seconds / _TICK_SECONDS) + 1
 
 
-def _failed(what: str, error: Exception) -> ComponentError:
+def _unreadable(world: World, path: Path, reason: str) -> ComponentError:
+    return ComponentError("FLOE-C001", f"the {world.noun} {path} cannot be read: {reason}", world.missing)
+
+
+def _failed(component: Component, what: str, error: Exception) -> ComponentError:
     reason = str(error).strip().splitlines()
     return ComponentError(
         "FLOE-C006",
-        f"the policy component failed in {what}: {reason[-1].strip() if reason else type(error).__name__}",
-        "report it to the component's author; the pipeline goes on without this decision",
+        f"the {component.world.noun} {component.source} failed in {what}: "
+        + (reason[-1].strip() if reason else type(error).__name__),
+        component.world.fault,
     )
 
 
-def _not_a_policy(reason: str) -> ComponentError:
+def _other_world(world: World, reason: str) -> ComponentError:
     return ComponentError(
         "FLOE-C004",
-        f"the component is not of the world floe:telemetry/policy: {reason}",
-        "build it against wit/ of this version, world `policy`",
+        f"the component is not of the world floe:telemetry/{world.name}: {reason}",
+        f"build it against wit/ of this version, world `{world.name}`",
     )
 
 
@@ -248,19 +266,19 @@ def _check_header(wasm_bytes: bytes, source: str) -> None:
         )
 
 
-def _interfaces(exports: dict[str, Any], source: str) -> dict[str, str]:
+def _interfaces(world: World, exports: dict[str, Any], source: str) -> dict[str, str]:
     """Interface names to the names that they are exported by."""
     found: dict[str, tuple[str, str]] = {}
     for exported in exports:
         match = re.fullmatch(r"floe:telemetry/([a-z-]+)@(\d+\.\d+\.\d+[0-9A-Za-z.+-]*)", exported)
         if match:
             found[match[1]] = (exported, match[2])
-    missing = [interface for interface in FUNCTIONS if interface not in found]
+    missing = [interface for interface in world.functions if interface not in found]
     if missing:
-        raise _not_a_policy(f"{source} does not export floe:telemetry/{missing[0]}@{CONTRACT_VERSION}")
-    for interface in FUNCTIONS:
+        raise _other_world(world, f"{source} does not export floe:telemetry/{missing[0]}@{CONTRACT_VERSION}")
+    for interface in world.functions:
         check_contract(found[interface][1])
-    return {interface: found[interface][0] for interface in FUNCTIONS}
+    return {interface: found[interface][0] for interface in world.functions}
 
 
 def check_contract(version: str) -> None:
@@ -273,12 +291,12 @@ def check_contract(version: str) -> None:
         )
 
 
-def _needs_wasi(imports: dict[str, Any], engine: wasmtime.Engine, source: str) -> bool:
+def _needs_wasi(world: World, imports: dict[str, Any], engine: wasmtime.Engine, source: str) -> bool:
     """Whether WASI has to be linked. Anything else that a host would have to provide is refused."""
     needed = {name for name, imported in imports.items() if not _is_types_only(imported.ty, engine)}
     foreign = sorted(name for name in needed if not name.startswith("wasi:"))
     if foreign:
-        raise _not_a_policy(f"{source} imports {foreign[0]}, and a policy gets nothing but an empty WASI")
+        raise _other_world(world, f"{source} imports {foreign[0]}, and gets nothing but an empty WASI")
     return bool(needed)
 
 
@@ -299,6 +317,8 @@ def _compiled(engine: wasmtime.Engine, wasm_bytes: bytes, digest: str, source: s
         cached = _load_artifact(engine, entry)
         if cached:
             return cached
+    if len(wasm_bytes) > _SLOW_BYTES:
+        logger.warning("compiling %s for this machine, which may take a minute", source)
     try:
         compiled = _Compiled(engine, wasm_bytes)
     except wasmtime.WasmtimeError as error:

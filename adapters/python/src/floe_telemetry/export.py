@@ -1,16 +1,13 @@
-"""Between the SDK's batches and the OTLP exporters: the plan's attributes, redaction, and a count of what
-arrived.
+"""Between the SDK's batches and the OTLP exporters: the plan's attributes, and redaction.
 
-All of it runs on export threads. The real exporters are imported and built by the first export, off the
-application's path.
+All of it runs on export threads.
 """
 
 from __future__ import annotations
 
 import copy
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final
 
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
@@ -22,139 +19,8 @@ from opentelemetry.trace import Link, Status
 
 from floe_telemetry import contract
 from floe_telemetry.attributes import merged
+from floe_telemetry.outlet import Outlet
 from floe_telemetry.redaction import Redactor, Secrets, redacted
-
-Signal = Literal["traces", "metrics", "logs"]
-SIGNALS: Final[tuple[Signal, ...]] = ("traces", "metrics", "logs")
-
-
-class MissingExtraError(Exception):
-    """A part of this package that is installed on its own is not there."""
-
-
-class Delivery:
-    """What became of the items of one signal that reached the exporter."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self.delivered = 0
-        self.failed = 0
-        self.exporting = 0
-        self.last_error = ""
-
-    def begin(self, items: int) -> None:
-        """An export starts."""
-        with self._lock:
-            self.exporting += items
-
-    def end(self, items: int, delivered: bool) -> None:
-        """An export ended."""
-        with self._lock:
-            self.exporting -= items
-            if delivered:
-                self.delivered += items
-            else:
-                self.failed += items
-
-
-class _Exporter(Protocol):
-    def export(self, batch: Any, /) -> Any: ...
-
-    def shutdown(self) -> None: ...
-
-
-class Outlet:
-    """The OTLP exporter of one signal, built when it is first needed."""
-
-    def __init__(self, signal: Signal, plan: contract.Exporter) -> None:
-        self._signal: Final = signal
-        self._plan: Final = plan
-        self._exporter: _Exporter | None = None
-        self._hurried = False
-        self.delivery: Final = Delivery()
-
-    def export(self, batch: Any, items: int, success: Any, failure: Any) -> Any:
-        """Exports a batch and counts its items."""
-        self.delivery.begin(items)
-        delivered = False
-        try:
-            if self._exporter is None:
-                self._exporter = _otlp_exporter(self._signal, self._plan)
-                if self._hurried:
-                    self.hurry()
-            delivered = self._exporter.export(batch) is success
-        finally:
-            self.delivery.end(items, delivered)
-        return success if delivered else failure
-
-    def hurry(self) -> None:
-        """No more retries: what waits for one gives up. An export in progress goes on."""
-        self._hurried = True
-        client = getattr(self._exporter, "_client", None)
-        for event in (
-            getattr(client, "_shutdown_event", None),
-            getattr(self._exporter, "_shutdown_in_progress", None),
-        ):
-            if isinstance(event, threading.Event):
-                event.set()
-
-    def shutdown(self) -> None:
-        """Closes connections."""
-        if self._exporter is not None:
-            self._exporter.shutdown()
-
-
-def _otlp_exporter(signal: Signal, plan: contract.Exporter) -> _Exporter:
-    seconds = plan.timeout / 1000
-    if plan.protocol is contract.Protocol.GRPC:
-        exporter, options = _grpc_exporter(signal), {"endpoint": plan.endpoint}
-    else:
-        exporter, options = _http_exporter(signal), {"endpoint": f"{plan.endpoint}/v1/{signal}"}
-    built: _Exporter = exporter(timeout=seconds, **options)
-    return built
-
-
-def _http_exporter(signal: Signal) -> Callable[..., Any]:
-    if signal == "traces":
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-
-        return OTLPSpanExporter
-    if signal == "metrics":
-        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-
-        return OTLPMetricExporter
-    from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
-
-    return OTLPLogExporter
-
-
-def _grpc_exporter(signal: Signal) -> Callable[..., Any]:
-    if signal == "traces":
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-
-        return OTLPSpanExporter
-    if signal == "metrics":
-        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
-
-        return OTLPMetricExporter
-    from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter
-
-    return OTLPLogExporter
-
-
-def check_protocol(plan: contract.Exporter) -> None:
-    """Raises [`MissingExtraError`] if the plan's transport is not installed. Imports nothing."""
-    from importlib.util import find_spec
-
-    try:
-        installed = find_spec("opentelemetry.exporter.otlp.proto.grpc") is not None
-    except ModuleNotFoundError:
-        installed = False
-    if plan.protocol is contract.Protocol.GRPC and not installed:
-        raise MissingExtraError(
-            "otlp_protocol is grpc, but the gRPC exporter is not installed\n"
-            "  help: pip install 'floe-telemetry[grpc]', or write otlp_protocol: http/protobuf"
-        )
 
 
 class SpanExport(SpanExporter):

@@ -165,7 +165,7 @@ _original: dict[str, tuple[Any, Callable[..., None]]] = {}
 
 
 def install(provider: LoggerProvider, plan: Plan) -> None:
-    """Puts the fields on records and the handler on the root logger."""
+    """Puts the fields on records, and the handler on the root logger if logs are exported."""
     global _otlp
     _install_fields(plan.attributes.get("floe.namespace", ""))
     root = logging.getLogger()
@@ -173,8 +173,9 @@ def install(provider: LoggerProvider, plan: Plan) -> None:
         # Without it the handler below would silence what Python prints when nothing is set up.
         console(plan.logging)
         root.setLevel(min(root.level, logging.getLevelNamesMapping()[plan.logging.level]))
-    _otlp = OtlpHandler(provider, plan.logging.level)
-    root.addHandler(_otlp)
+    if plan.exporters.logs:
+        _otlp = OtlpHandler(provider, plan.logging.level)
+        root.addHandler(_otlp)
     for module, name in (
         (logging, "basicConfig"),
         (logging.config, "dictConfig"),

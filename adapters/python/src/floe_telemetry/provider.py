@@ -16,7 +16,7 @@ from opentelemetry.context import Context
 
 from floe_telemetry import carriers, propagators
 from floe_telemetry._once import logger, warn_once
-from floe_telemetry.contract import OperationKind, Plan, Variable
+from floe_telemetry.contract import OperationKind, Plan, Rejected, Variable
 from floe_telemetry.manifest import ManifestError, manifest_path, read_manifest
 from floe_telemetry.operation import Operation
 
@@ -49,21 +49,29 @@ class TelemetryProvider:
 
     @classmethod
     def from_manifest(
-        cls, path: str | os.PathLike[str] | None = None, *, environ: Mapping[str, str] | None = None
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        settings: Mapping[str, object] | None = None,
+        environ: Mapping[str, str] | None = None,
     ) -> TelemetryProvider:
         """Sets telemetry up as a manifest says; by default the one that `FLOE_TELEMETRY_MANIFEST` names.
+
+        `settings` are values of the code that calls, by their path below `observability.telemetry`, for
+        example `{"otlp_endpoint": "http://localhost:4318"}`. They take precedence over the environment and
+        over the manifest, and pass the same checks. `environ` is the environment, by default the process's.
 
         Raises `ManifestError` with all that is wrong with the manifest, `ComponentError` for a policy
         component that cannot be used, and `MissingExtraError` for a transport that is not installed.
         """
-        policy, plan, source = read_plan(path, environ)
+        policy, plan, source = read_plan(path, environ, settings)
         for warning in plan.warnings:
             warn_once(f"{source} {warning.path}", "%s", warning.render(source))
         if not plan.enabled:
             return cls(policy, plan)
         from floe_telemetry.sdk import Sdk
 
-        return cls(policy, plan, Sdk(policy, plan))
+        return cls(policy, plan, Sdk(policy, plan, environ=os.environ if environ is None else environ))
 
     @property
     def enabled(self) -> bool:
@@ -156,18 +164,20 @@ class TelemetryProvider:
 
 
 def read_plan(
-    path: str | os.PathLike[str] | None = None, environ: Mapping[str, str] | None = None
+    path: str | os.PathLike[str] | None = None,
+    environ: Mapping[str, str] | None = None,
+    settings: Mapping[str, object] | None = None,
 ) -> tuple[Policy, Plan, str]:
     """The configured policy and the plan of a manifest, with the path that the manifest was read from."""
     environ = os.environ if environ is None else environ
     file = manifest_path(path, environ)
     text = read_manifest(file)
-    from floe_telemetry.policy import Policy, Rejected
+    from floe_telemetry.policy import Policy
 
     policy = Policy.load()
     variables = [Variable(name, environ[name]) for name in policy.variables() if name in environ]
     try:
-        policy, plan = policy.configure(text, variables)
+        policy, plan = policy.configure(text, variables, settings)
     except Rejected as refused:
         raise ManifestError(refused.diagnostics, str(file)) from None
     return policy, plan, str(file)
@@ -183,9 +193,11 @@ def _at_exit(end: Callable[[], None]) -> None:
         Finalize(None, end, exitpriority=0)
 
 
-def init(manifest: str | os.PathLike[str] | None = None) -> TelemetryProvider:
+def init(
+    manifest: str | os.PathLike[str] | None = None, *, settings: Mapping[str, object] | None = None
+) -> TelemetryProvider:
     """Sets up and installs the process's telemetry. Never raises: what goes wrong is logged, and telemetry is
-    off.
+    off. `settings` are as for `TelemetryProvider.from_manifest`.
 
     A second call answers with the provider that is installed.
     """
@@ -193,7 +205,7 @@ def init(manifest: str | os.PathLike[str] | None = None) -> TelemetryProvider:
         if _installed is not None:
             return _installed
         try:
-            provider = TelemetryProvider.from_manifest(manifest)
+            provider = TelemetryProvider.from_manifest(manifest, settings=settings)
         except Exception as error:
             logger.error("telemetry is off, context still propagates:\n%s", error)
             provider = TelemetryProvider()

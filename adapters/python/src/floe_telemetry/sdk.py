@@ -6,7 +6,7 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk._logs import LoggerProvider, ReadWriteLogRecord
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, Tracer, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
@@ -28,17 +28,10 @@ from floe_telemetry.baggage_attributes import (
     BaggageSpanProcessor,
 )
 from floe_telemetry.clock import MONOTONIC, Clock
-from floe_telemetry.contract import CONTRACT_VERSION, InstrumentKind, Measurement, Plan
-from floe_telemetry.export import (
-    SIGNALS,
-    Delivery,
-    LogExport,
-    MetricExport,
-    Outlet,
-    SpanExport,
-    check_protocol,
-)
+from floe_telemetry.contract import CONTRACT_VERSION, Batch, InstrumentKind, Measurement, Plan, Signal
+from floe_telemetry.export import LogExport, MetricExport, SpanExport
 from floe_telemetry.failed import FailedOperations
+from floe_telemetry.outlet import Delivery, Outlet
 from floe_telemetry.policy import Policy
 from floe_telemetry.redaction import Redactor
 from floe_telemetry.sampler import FloeSampler
@@ -114,38 +107,35 @@ class _LogProcessor(BatchLogRecordProcessor):
 
 
 class Sdk:
-    """Tracer, meter and logger provider of one plan, and their way to the Collector."""
+    """Tracer, meter and logger provider of one plan, and their way to the Collector.
 
-    def __init__(self, policy: Policy, plan: Plan, clock: Clock = MONOTONIC) -> None:
-        check_protocol(plan.exporter)
+    A signal without exporter has no processor and no reader. Its provider is there all the same, so that
+    context propagates.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        plan: Plan,
+        clock: Clock = MONOTONIC,
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
         self._plan: Final = plan
-        self._outlets: Final = {signal: Outlet(signal, plan.exporter) for signal in SIGNALS}
-        resource = Resource.create({**_process_attributes(policy), **plan.resource})
-        batch: dict[str, Any] = {
-            "max_queue_size": plan.batch.queue,
-            "max_export_batch_size": plan.batch.size,
-            "schedule_delay_millis": plan.batch.delay,
+        self._outlets: Final = {
+            signal: Outlet(signal, exporter, environ)
+            for signal, exporter in zip(Signal, plan.exporters, strict=True)
+            if exporter
         }
-        reader = PeriodicExportingMetricReader(
-            MetricExport(self._outlets["metrics"]),
-            export_interval_millis=plan.interval,
-            export_timeout_millis=plan.exporter.timeout,
+        for outlet in self._outlets.values():
+            outlet.check()
+        resource = Resource.create({**_process_attributes(policy), **plan.resource})
+        redactor = Redactor(policy)
+        self.meter_provider: Final = MeterProvider(
+            self._metric_readers(plan), resource, shutdown_on_exit=False
         )
-        self.meter_provider: Final = MeterProvider([reader], resource, shutdown_on_exit=False)
         # Given explicitly: the SDK would measure itself on the global meter provider, which is another one at
         # times.
         meters: dict[str, Any] = {"meter_provider": self.meter_provider}
-        redactor = Redactor(policy)
-        failed = plan.sampler.failed
-        self.failed: Final = FailedOperations(failed, clock) if failed.spans else None
-        """Where operations that are not sampled are recorded all the same, and wait."""
-        export = SpanExport(redactor, self._outlets["traces"], plan.attributes)
-        self._spans: Final = _SpanProcessor(
-            export,
-            self.failed,
-            **batch,
-            **meters,
-        )
         self.tracer_provider: Final = _TracerProvider(
             FloeSampler(policy, plan, clock=clock),
             scoped=plan.sampler.scoped,
@@ -153,15 +143,26 @@ class Sdk:
             shutdown_on_exit=False,
             **meters,
         )
-        self._logs: Final = _LogProcessor(LogExport(redactor, self._outlets["logs"]), **batch, **meters)
         self.logger_provider: Final = LoggerProvider(resource, shutdown_on_exit=False, **meters)
-        if plan.baggage:
-            attributes = BaggageAttributes(plan.baggage, plan.attributes)
-            self.tracer_provider.add_span_processor(BaggageSpanProcessor(attributes))
-            self.logger_provider.add_log_record_processor(BaggageLogProcessor(attributes))
-        self.tracer_provider.add_span_processor(self._spans)
-        self.tracer_provider.export = export
-        self.logger_provider.add_log_record_processor(self._logs)
+        baggage = BaggageAttributes(plan.baggage, plan.attributes) if plan.baggage else None
+        self.failed: FailedOperations | None = None
+        """Where operations that are not sampled are recorded all the same, and wait."""
+        self._spans: _SpanProcessor | None = None
+        if spans := self._outlets.get(Signal.TRACES):
+            if plan.sampler.failed.spans:
+                self.failed = FailedOperations(plan.sampler.failed, clock)
+            export = SpanExport(redactor, spans, plan.attributes)
+            self._spans = _SpanProcessor(export, self.failed, **_options(plan.batches.spans), **meters)
+            if baggage:
+                self.tracer_provider.add_span_processor(BaggageSpanProcessor(baggage))
+            self.tracer_provider.add_span_processor(self._spans)
+            self.tracer_provider.export = export
+        self._logs: _LogProcessor | None = None
+        if logs := self._outlets.get(Signal.LOGS):
+            self._logs = _LogProcessor(LogExport(redactor, logs), **_options(plan.batches.logs), **meters)
+            if baggage:
+                self.logger_provider.add_log_record_processor(BaggageLogProcessor(baggage))
+            self.logger_provider.add_log_record_processor(self._logs)
         self.tracer: Final = self.tracer_provider.get_tracer(SCOPE, CONTRACT_VERSION)
         self._record: Final = _recorders(self.meter_provider.get_meter(SCOPE, CONTRACT_VERSION), plan)
         self._closed = False
@@ -181,22 +182,23 @@ class Sdk:
 
     def counts(self) -> dict[str, Counts]:
         """What was produced, delivered, dropped and waits, by signal. Exact while nothing is on its way."""
-        metrics = self._outlets["metrics"].delivery
-        points = metrics.delivered + metrics.failed + metrics.exporting
-        return {
-            "traces": _counts(self._spans, self._outlets["traces"].delivery),
-            "metrics": Counts(points, metrics.delivered, metrics.failed, metrics.exporting),
-            "logs": _counts(self._logs, self._outlets["logs"].delivery),
-        }
+        counts: dict[str, Counts] = {}
+        for signal, outlet in self._outlets.items():
+            delivery = outlet.delivery
+            processor = {Signal.TRACES: self._spans, Signal.LOGS: self._logs}.get(signal)
+            if processor:
+                counts[signal.value] = _counts(processor, delivery)
+            else:
+                points = delivery.delivered + delivery.failed + delivery.exporting
+                counts[signal.value] = Counts(points, delivery.delivered, delivery.failed, delivery.exporting)
+        return counts
 
     def flush(self, seconds: float) -> bool:
         """Sends what waits. True if and only if all of it was delivered in time."""
         deliveries = [outlet.delivery for outlet in self._outlets.values()]
         failed = [delivery.failed for delivery in deliveries]
-        finished = _in_parallel(
-            [self._spans.force_flush, self._logs.force_flush, self.meter_provider.force_flush],
-            seconds,
-        )
+        batches = [processor.force_flush for processor in (self._spans, self._logs) if processor]
+        finished = _in_parallel([*batches, self.meter_provider.force_flush], seconds)
         return finished and failed == [delivery.failed for delivery in deliveries]
 
     def shutdown(self, seconds: float) -> None:
@@ -212,16 +214,40 @@ class Sdk:
             seconds,
         )
         counts = self.counts()
-        lost = {signal: counts[signal].produced - counts[signal].delivered for signal in ("traces", "logs")}
-        if any(lost.values()):
+        lost = {
+            signal: count.produced - count.delivered
+            for signal, count in counts.items()
+            if signal != "metrics" and count.produced > count.delivered
+        }
+        if lost:
             logger.warning(
                 "FLOE-X001: %d spans and %d log records were not delivered to the Collector at %s; "
                 "check that it runs there and that this process may reach it, or raise "
                 "`observability.telemetry.shutdown_timeout_millis` if it is slow",
-                lost["traces"],
-                lost["logs"],
-                self._plan.exporter.endpoint,
+                lost.get("traces", 0),
+                lost.get("logs", 0),
+                " and ".join(dict.fromkeys(self._outlets[Signal(signal)].endpoint for signal in lost)),
             )
+
+    def _metric_readers(self, plan: Plan) -> list[MetricReader]:
+        exporter, outlet = plan.exporters.metrics, self._outlets.get(Signal.METRICS)
+        if exporter is None or outlet is None:
+            return []
+        return [
+            PeriodicExportingMetricReader(
+                MetricExport(outlet),
+                export_interval_millis=plan.interval,
+                export_timeout_millis=exporter.timeout,
+            )
+        ]
+
+
+def _options(batch: Batch) -> dict[str, Any]:
+    return {
+        "max_queue_size": batch.queue,
+        "max_export_batch_size": batch.size,
+        "schedule_delay_millis": batch.delay,
+    }
 
 
 def _process_attributes(policy: Policy) -> dict[str, str | int]:

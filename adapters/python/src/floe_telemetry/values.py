@@ -41,7 +41,7 @@ _ENTRY: Final = 48  # of a record: length and address of the field's name, then 
 _NAME: Final = "16x"
 _HEAD: Final = struct.Struct("<B7xQQ")  # kind, and two words: length and address of text, list and record
 _WORDS: Final = struct.Struct("<QQ")
-_STRING, _LIST, _RECORD, _ENUM, _OPTION, _RESULT = 12, 13, 14, 17, 18, 19
+_STRING, _LIST, _RECORD, _VARIANT, _ENUM, _OPTION, _RESULT = 12, 13, 14, 16, 17, 18, 19
 _SCALARS: Final[dict[type[wasm.ValType], tuple[int, str]]] = {
     wasm.Bool: (0, "?"),
     wasm.U8: (2, "B"),
@@ -53,7 +53,7 @@ _SCALARS: Final[dict[type[wasm.ValType], tuple[int, str]]] = {
 _KINDS: Final = {
     **{type.__name__.upper(): kind for type, (kind, _) in _SCALARS.items()},
     **{"STRING": _STRING, "LIST": _LIST, "RECORD": _RECORD},
-    **{"ENUM": _ENUM, "OPTION": _OPTION, "RESULT": _RESULT},
+    **{"VARIANT": _VARIANT, "ENUM": _ENUM, "OPTION": _OPTION, "RESULT": _RESULT},
 }
 
 
@@ -65,6 +65,7 @@ def check_layout() -> None:
     """Raises [`LayoutError`] unless wasmtime's layout is that of this module."""
     value: Any = ffi.wasmtime_component_val_t
     entry: Any = ffi.wasmtime_component_valrecord_entry_t
+    variant: Any = ffi.wasmtime_component_valvariant_t
     result: Any = ffi.wasmtime_component_valresult_t
     text: Any = ffi.wasm_byte_vec_t
     vectors: tuple[Any, ...] = (text, ffi.wasmtime_component_vallist_t, ffi.wasmtime_component_valrecord_t)
@@ -77,9 +78,10 @@ def check_layout() -> None:
         entry.val.offset,
         *((vector.size.offset, vector.data.offset) for vector in vectors),
         (result.is_ok.offset, result.val.offset),
+        (variant.discriminant.offset, variant.val.offset),
     )
     kinds = {name: getattr(ffi, f"WASMTIME_COMPONENT_{name}").value for name in _KINDS}
-    if found != (VALUE, 0, 8, _ENTRY, 0, 16, (0, 8), (0, 8), (0, 8), (0, 8)) or kinds != _KINDS:
+    if found != (VALUE, 0, 8, _ENTRY, 0, 16, *[(0, 8)] * 4, (0, 16)) or kinds != _KINDS:
         raise LayoutError("this version of wasmtime lays component values out in another way")
 
 
@@ -244,8 +246,9 @@ _TWO_WORDS: Final = "8xQQ8x"
 
 
 def reader(type: wasm.ValType) -> Reader:
-    """What reads values of a type. An option is its payload or `None`; of a result, the payload stands for
-    either case. A type that the contract does not use is a `KeyError`.
+    """What reads values of a type. An option is its payload or `None`. A variant or a result is the payload
+    of its case if the payload's class tells which case that is, and else a `Variant`, as wasmtime's own calls
+    answer. A type that the contract does not use is a `KeyError`.
     """
     if isinstance(type, (wasm.String, wasm.EnumType)):
         return Reader(_TWO_WORDS, 2, _take_text)
@@ -257,13 +260,15 @@ def reader(type: wasm.ValType) -> Reader:
         payload = _pointed(type.payload)
         return Reader("8xQ16x", 1, lambda words, at: payload(words[at]) if words[at] else None)
     if isinstance(type, wasm.ResultType):
-        cases = tuple(case and _pointed(case) for case in (type.err, type.ok))
+        of_result = [_case(type, tag, case) for tag, case in (("err", type.err), ("ok", type.ok))]
+        return Reader("8x?7xQ8x", 2, lambda words, at: of_result[words[at]](words[at + 1]))
+    if isinstance(type, wasm.VariantType):
+        cases = {tag.encode(): _case(type, tag, case) for tag, case in type.cases}
 
-        def take_result(words: Sequence[Any], at: int) -> Any:
-            case = cases[words[at]]
-            return case(words[at + 1]) if case else None
+        def take_variant(words: Sequence[Any], at: int) -> Any:
+            return cases[string_at(words[at + 1], words[at])](words[at + 2])
 
-        return Reader("8x?7xQ8x", 2, take_result)
+        return Reader("8xQQQ", 3, take_variant)
     _, format = _SCALARS[type.__class__]
     return Reader(f"8x{format}{24 - struct.calcsize(f'<{format}')}x", 1, None)
 
@@ -324,8 +329,18 @@ def _pointed(type: wasm.ValType) -> Callable[[int], Any]:
     return lambda address: read(string_at(address, VALUE))
 
 
+def _case(
+    type: wasm.ResultType | wasm.VariantType, tag: str, payload: wasm.ValType | None
+) -> Callable[[int], Any]:
+    """What reads the payload of one case at an address."""
+    read = _pointed(payload) if payload else lambda address: None
+    return (lambda address: wasm.Variant(tag, read(address))) if type._tagged() else read
+
+
 def plain(value: Any) -> Any:
-    """A value with objects in place of records, whichever way they were read."""
+    """A value with objects in place of records and of tagged cases, whichever way they were read."""
+    if isinstance(value, wasm.Variant):
+        return {value.tag: plain(value.payload)}
     if isinstance(value, ReadRecord):
         return {name: plain(field) for name, field in zip(value.names, value, strict=True)}
     if isinstance(value, wasm.Record):

@@ -1,14 +1,18 @@
-//! `observability.telemetry.sampling`: ratios by mode, rules, a limit, and failed operations.
+//! `sampling`: ratios by mode, rules, a limit, and failed operations.
 
 use std::ops::RangeInclusive;
 
-use super::{ITEMS, Mode, scalar_attribute, set};
+use serde_json::{Value as Json, json};
+
+use super::{ITEMS, Mode};
 use crate::bindings::exports::floe::telemetry::sampling::ParentMode;
-use crate::bindings::exports::floe::telemetry::types::SpanKind;
-use crate::diagnostic::{self, shown};
-use crate::fields::{Field, Findings, Section};
+use crate::bindings::exports::floe::telemetry::types::{KeyValue, SpanKind};
+use crate::diagnostic::{self, Place};
+use crate::fields::{Field, Findings};
+use crate::kinds::{Attribute, Boolean, Choice, Integer, Name, Rate, Ratio};
 use crate::pattern::Pattern;
 use crate::sampling::{Ratios, Rule, Sampling, Share};
+use crate::settings::{Kind, Names, Settings, Visitor};
 use crate::yaml::Value;
 
 /// Most rules: each span of a new name is compared with all of them.
@@ -16,186 +20,384 @@ const RULES: usize = 64;
 /// Longest wait for a failure: a day.
 const SECONDS: RangeInclusive<u32> = 1..=86_400;
 
-/// What holds without a manifest's word: floe's ratios.
-pub(super) fn defaults() -> Sampling {
-    Sampling {
-        share: Share {
+/// The section, with floe's defaults.
+#[derive(Debug, Clone)]
+pub struct SamplingSettings {
+    ratios: Ratios,
+    rules: Vec<RuleSettings>,
+    limit: f64,
+    failed: KeepFailed,
+}
+
+impl Default for SamplingSettings {
+    fn default() -> Self {
+        Self {
             ratios: Ratios {
                 dev: 1.0,
                 staging: 0.5,
                 prod: 0.1,
             },
+            rules: Vec::new(),
+            limit: 0.0,
+            failed: KeepFailed::default(),
+        }
+    }
+}
+
+impl Settings for SamplingSettings {
+    fn visit<V: Visitor>(&mut self, visitor: &mut V) {
+        visitor.setting(
+            "dev",
+            "Probability of keeping a new trace in dev.",
+            Ratio,
+            &mut self.ratios.dev,
+        );
+        visitor.setting(
+            "staging",
+            "Probability of keeping a new trace in staging.",
+            Ratio,
+            &mut self.ratios.staging,
+        );
+        visitor.setting(
+            "prod",
+            "Probability of keeping a new trace in prod.",
+            Ratio,
+            &mut self.ratios.prod,
+        );
+        visitor.setting(
+            "max_traces_per_second",
+            "Most traces that a process starts in a second; without it there is no limit.",
+            Rate,
+            &mut self.limit,
+        );
+        visitor.setting("keep_failed", "Whether failed operations of traces that are not kept go out all the same: true, false, or bounds.", KeepFailedKind, &mut self.failed);
+        visitor.list(
+            "rules",
+            "Rules, of which the first that matches a span decides.",
+            RULES,
+            &mut self.rules,
+        );
+    }
+}
+
+impl SamplingSettings {
+    /// How traces are sampled in a mode.
+    pub fn sampling(&self, mode: Mode) -> Sampling {
+        let share = Share {
+            ratios: self.ratios,
             parent: ParentMode::Follow,
-        },
-        ..Sampling::default()
-    }
-}
-
-/// Reads the section.
-pub(super) fn read(sampling: &mut Sampling, field: &Field<'_>, findings: &mut Findings) {
-    const KEYS: [&str; 6] = [
-        "dev",
-        "staging",
-        "prod",
-        "rules",
-        "max_traces_per_second",
-        "keep_failed",
-    ];
-    let Some(section) = field.section(&KEYS, findings) else {
-        return;
-    };
-    by_mode(&mut sampling.share.ratios, &section, findings);
-    if let Some(field) = section.get("max_traces_per_second") {
-        set(&mut sampling.limit, field.rate(findings));
-    }
-    if let Some(field) = section.get("keep_failed") {
-        keep_failed(sampling, &field, findings);
-    }
-    if let Some(rules) = section.get("rules") {
-        let rules = rules.list(RULES, findings);
-        let share = sampling.share;
-        sampling.rules = rules
-            .iter()
-            .filter_map(|field| rule(field, share, findings))
-            .collect();
-    }
-}
-
-fn by_mode(ratios: &mut Ratios, section: &Section<'_>, findings: &mut Findings) {
-    for (name, ratio) in [
-        ("dev", &mut ratios.dev),
-        ("staging", &mut ratios.staging),
-        ("prod", &mut ratios.prod),
-    ] {
-        set(ratio, section.get(name).and_then(|field| field.ratio(findings)));
-    }
-}
-
-/// `true`, `false`, or a mapping with bounds.
-fn keep_failed(sampling: &mut Sampling, field: &Field<'_>, findings: &mut Findings) {
-    if let Value::Boolean(keep) = field.value() {
-        if !keep {
-            sampling.failed_spans = 0;
+        };
+        Sampling {
+            mode,
+            share,
+            rules: self.rules.iter().map(|rule| rule.rule(share)).collect(),
+            limit: self.limit,
+            failed_spans: if self.failed.enabled { self.failed.spans } else { 0 },
+            failed_seconds: self.failed.seconds,
         }
-        return;
-    }
-    let Some(section) = field.section(&["enabled", "max_spans", "max_seconds"], findings) else {
-        return;
-    };
-    if let Some(field) = section.get("max_spans") {
-        set(&mut sampling.failed_spans, field.integer(ITEMS, findings));
-    }
-    if let Some(field) = section.get("max_seconds") {
-        set(&mut sampling.failed_seconds, field.integer(SECONDS, findings));
-    }
-    if section.get("enabled").and_then(|field| field.boolean(findings)) == Some(false) {
-        sampling.failed_spans = 0;
     }
 }
 
-/// A rule. A mode that it does not name has the share of the rest.
-fn rule(field: &Field<'_>, share: Share, findings: &mut Findings) -> Option<Rule> {
-    let section = field.section(&["match", "ratio", "parent", "attributes"], findings)?;
-    let mut rule = Rule {
-        name: None,
-        scope: None,
-        kind: None,
-        attributes: Vec::new(),
-        share,
-        adds: Vec::new(),
-    };
-    if let Some(conditions) = section
-        .get("match")
-        .and_then(|field| field.section(&["name", "scope", "kind", "attributes"], findings))
-    {
-        matching(&mut rule, &conditions, findings);
-    }
-    match section.get("ratio") {
-        Some(ratio) if matches!(ratio.value(), Value::Mapping(_)) => {
-            let modes = ratio.section(&Mode::WORDS, findings)?;
-            if modes.fields().next().is_none() {
-                findings.push(ratio.place().error(
-                    diagnostic::MISSING_VALUE,
-                    "the ratio names no mode",
-                    "write one for dev, staging or prod",
-                ));
-            }
-            by_mode(&mut rule.share.ratios, &modes, findings);
+/// `keep_failed`.
+#[derive(Debug, Clone, Copy)]
+struct KeepFailed {
+    enabled: bool,
+    spans: u32,
+    seconds: u32,
+}
+
+impl Default for KeepFailed {
+    fn default() -> Self {
+        let Sampling {
+            failed_spans,
+            failed_seconds,
+            ..
+        } = Sampling::default();
+        Self {
+            enabled: true,
+            spans: failed_spans,
+            seconds: failed_seconds,
         }
-        Some(ratio) => rule.share.ratios = Ratios::all(ratio.ratio(findings)?),
-        None => {
-            findings.push(field.place().error(
+    }
+}
+
+/// A boolean, or a mapping with bounds.
+struct KeepFailedKind;
+
+impl Kind for KeepFailedKind {
+    type Value = KeepFailed;
+
+    fn read(&self, field: &Field<'_>, findings: &mut Findings) -> Option<KeepFailed> {
+        let mut keep = KeepFailed::default();
+        if let Value::Boolean(enabled) = field.value() {
+            return Some(KeepFailed {
+                enabled: *enabled,
+                ..keep
+            });
+        }
+        if field.entries().is_none() {
+            field.wrong_type(
+                "true, false, or a mapping with keys of enabled, max_spans, max_seconds",
+                findings,
+            );
+            return None;
+        }
+        let section = field.section(&["enabled", "max_spans", "max_seconds"], findings)?;
+        if let Some(spans) = section.get("max_spans") {
+            keep.spans = spans.integer(ITEMS, findings)?;
+        }
+        if let Some(seconds) = section.get("max_seconds") {
+            keep.seconds = seconds.integer(SECONDS, findings)?;
+        }
+        if let Some(enabled) = section.get("enabled") {
+            keep.enabled = enabled.boolean(findings)?;
+        }
+        Some(keep)
+    }
+
+    fn json(&self, value: &KeepFailed) -> Json {
+        json!({"enabled": value.enabled, "max_spans": value.spans, "max_seconds": value.seconds})
+    }
+
+    fn schema(&self) -> Json {
+        json!({"anyOf": [{"type": "boolean"}, {"type": "object", "additionalProperties": false, "properties": {
+            "enabled": Boolean.schema(),
+            "max_spans": Integer(ITEMS).schema(),
+            "max_seconds": Integer(SECONDS).schema(),
+        }}]})
+    }
+}
+
+/// One of `rules`.
+#[derive(Debug, Default, Clone)]
+struct RuleSettings {
+    matching: Match,
+    ratio: Option<RuleRatio>,
+    parent: Option<ParentMode>,
+    attributes: Attributes,
+}
+
+impl Settings for RuleSettings {
+    fn visit<V: Visitor>(&mut self, visitor: &mut V) {
+        const PARENTS: &[(&str, ParentMode)] =
+            &[("follow", ParentMode::Follow), ("ignore", ParentMode::Ignore)];
+        visitor.section(
+            "match",
+            "What a span must be like; a rule without conditions matches all.",
+            &mut self.matching,
+        );
+        visitor.maybe(
+            "ratio",
+            "Probability of keeping a trace: a number, or one for each mode.",
+            RatioKind,
+            &mut self.ratio,
+        );
+        visitor.maybe(
+            "parent",
+            "Whether a parent's decision holds: `follow` (the default) or `ignore`.",
+            Choice(PARENTS),
+            &mut self.parent,
+        );
+        visitor.section(
+            "attributes",
+            "Attributes that the spans get.",
+            &mut self.attributes,
+        );
+    }
+
+    fn check(&self, place: &Place, findings: &mut Findings) {
+        if self.ratio.is_none() && !place.is_refused("ratio", findings) {
+            findings.push(place.error(
                 diagnostic::MISSING_VALUE,
                 "the rule has no `ratio`",
                 "write `ratio: 0` to keep none, `ratio: 1` to keep all, or one for each of dev, staging and prod",
             ));
-            return None;
         }
     }
-    if section
-        .get("parent")
-        .and_then(|field| field.word(&["follow", "ignore"], findings))
-        == Some("ignore")
-    {
-        rule.share.parent = ParentMode::Ignore;
-    }
-    if let Some(adds) = section
-        .get("attributes")
-        .and_then(|field| field.mapping(findings))
-    {
-        for (key, field) in adds.fields() {
-            if key.name.is_empty() || key.name.starts_with("floe.") {
-                findings.push(field.place().error(
-                    diagnostic::WRONG_VALUE,
-                    format!("a rule cannot set {}", shown(&key.name)),
-                    "choose another name: floe.* say whose telemetry it is and what it is of",
-                ));
-                continue;
-            }
-            rule.adds.extend(scalar_attribute(key, &field, findings));
-        }
-    }
-    Some(rule)
 }
 
-fn matching(rule: &mut Rule, conditions: &Section<'_>, findings: &mut Findings) {
-    let pattern = |key: &str, findings: &mut Findings| {
-        let field = conditions.get(key)?;
-        field.name(findings).map(Pattern::new)
-    };
-    rule.name = pattern("name", findings);
-    rule.scope = pattern("scope", findings);
-    if let Some(field) = conditions.get("kind") {
-        const KINDS: [&str; 5] = ["internal", "server", "client", "producer", "consumer"];
-        rule.kind = match field.word(&KINDS, findings) {
-            Some("internal") => Some(SpanKind::Internal),
-            Some("server") => Some(SpanKind::Server),
-            Some("client") => Some(SpanKind::Client),
-            Some("producer") => Some(SpanKind::Producer),
-            Some("consumer") => Some(SpanKind::Consumer),
-            _ => None,
+impl RuleSettings {
+    /// A mode that the rule does not name has the share of the rest.
+    fn rule(&self, share: Share) -> Rule {
+        let ratios = match self.ratio {
+            None => share.ratios,
+            Some(RuleRatio { dev, staging, prod }) => Ratios {
+                dev: dev.unwrap_or(share.ratios.dev),
+                staging: staging.unwrap_or(share.ratios.staging),
+                prod: prod.unwrap_or(share.ratios.prod),
+            },
         };
-    }
-    if let Some(attributes) = conditions
-        .get("attributes")
-        .and_then(|field| field.mapping(findings))
-    {
-        for (key, field) in attributes.fields() {
-            if let Value::Text(text) = field.value()
-                && text == "*"
-            {
-                rule.attributes.push((key.name.clone(), None));
-            } else if let Some(found) = scalar_attribute(key, &field, findings)
-                && let Ok(value) = serde_json::from_str(&found.value)
-            {
-                rule.attributes.push((found.key, Some(value)));
-            } else if matches!(field.value(), Value::Null) {
-                findings.push(field.place().error(
-                    diagnostic::MISSING_VALUE,
-                    format!("{} has no value to compare with", shown(&key.name)),
-                    "write a value, or \"*\" for any",
-                ));
-            }
+        let pattern = |text: &Option<String>| text.as_deref().map(Pattern::new);
+        Rule {
+            name: pattern(&self.matching.name),
+            scope: pattern(&self.matching.scope),
+            kind: self.matching.kind,
+            attributes: self.matching.attributes.0.clone(),
+            share: Share {
+                ratios,
+                parent: self.parent.unwrap_or(share.parent),
+            },
+            adds: self
+                .attributes
+                .0
+                .iter()
+                .map(|(key, value)| KeyValue {
+                    key: key.clone(),
+                    value: value.clone(),
+                })
+                .collect(),
         }
+    }
+}
+
+/// `ratio` of a rule.
+#[derive(Debug, Default, Clone, Copy)]
+struct RuleRatio {
+    dev: Option<f64>,
+    staging: Option<f64>,
+    prod: Option<f64>,
+}
+
+/// A number, or a mapping of modes.
+struct RatioKind;
+
+impl Kind for RatioKind {
+    type Value = RuleRatio;
+
+    fn read(&self, field: &Field<'_>, findings: &mut Findings) -> Option<RuleRatio> {
+        if !matches!(field.value(), Value::Mapping(_)) {
+            let ratio = field.ratio(findings)?;
+            return Some(RuleRatio {
+                dev: Some(ratio),
+                staging: Some(ratio),
+                prod: Some(ratio),
+            });
+        }
+        let modes = field.section(&Mode::WORDS, findings)?;
+        let mut ratio = |mode: &str| {
+            modes
+                .get(mode)
+                .map(|field| field.ratio(findings))
+                .map_or(Ok(None), |found| found.map(Some).ok_or(()))
+        };
+        let (dev, staging, prod) = (ratio("dev"), ratio("staging"), ratio("prod"));
+        let (Ok(dev), Ok(staging), Ok(prod)) = (dev, staging, prod) else {
+            return None;
+        };
+        if dev.or(staging).or(prod).is_none() {
+            findings.push(field.place().error(
+                diagnostic::MISSING_VALUE,
+                "the ratio names no mode",
+                "write one for dev, staging or prod",
+            ));
+            return None;
+        }
+        Some(RuleRatio { dev, staging, prod })
+    }
+
+    fn json(&self, value: &RuleRatio) -> Json {
+        match value {
+            RuleRatio {
+                dev: Some(dev),
+                staging: Some(staging),
+                prod: Some(prod),
+            } if dev == staging && staging == prod => json!(dev),
+            RuleRatio { dev, staging, prod } => [("dev", dev), ("staging", staging), ("prod", prod)]
+                .into_iter()
+                .filter_map(|(mode, ratio)| ratio.map(|ratio| (mode.to_owned(), json!(ratio))))
+                .collect(),
+        }
+    }
+
+    fn schema(&self) -> Json {
+        let modes: serde_json::Map<String, Json> = Mode::WORDS
+            .iter()
+            .map(|mode| ((*mode).to_owned(), Ratio.schema()))
+            .collect();
+        json!({"anyOf": [Ratio.schema(), {"type": "object", "additionalProperties": false, "minProperties": 1, "properties": modes}]})
+    }
+}
+
+/// `match` of a rule.
+#[derive(Debug, Default, Clone)]
+struct Match {
+    name: Option<String>,
+    scope: Option<String>,
+    kind: Option<SpanKind>,
+    attributes: Conditions,
+}
+
+impl Settings for Match {
+    fn visit<V: Visitor>(&mut self, visitor: &mut V) {
+        const KINDS: &[(&str, SpanKind)] = &[
+            ("internal", SpanKind::Internal),
+            ("server", SpanKind::Server),
+            ("client", SpanKind::Client),
+            ("producer", SpanKind::Producer),
+            ("consumer", SpanKind::Consumer),
+        ];
+        visitor.maybe(
+            "name",
+            "Span name; `*` stands for any text.",
+            Name,
+            &mut self.name,
+        );
+        visitor.maybe(
+            "scope",
+            "Name of the instrumentation scope; `*` stands for any text.",
+            Name,
+            &mut self.scope,
+        );
+        visitor.maybe("kind", "Span kind.", Choice(KINDS), &mut self.kind);
+        visitor.section(
+            "attributes",
+            "Attributes that the span starts with: values, or `*` for any.",
+            &mut self.attributes,
+        );
+    }
+}
+
+/// `attributes` of `match`: an absent value is any.
+#[derive(Debug, Default, Clone)]
+struct Conditions(Vec<(String, Option<Json>)>);
+
+impl Settings for Conditions {
+    fn visit<V: Visitor>(&mut self, visitor: &mut V) {
+        let names = Names {
+            allow: |name, _| !name.is_empty(),
+            pattern: ".",
+            help: "write the name of a span attribute",
+        };
+        let mut found = Vec::new();
+        visitor.others(
+            names,
+            "The value that the attribute must have, or `*`.",
+            Attribute,
+            &mut found,
+        );
+        self.0 = found
+            .into_iter()
+            .filter_map(|(key, value)| match serde_json::from_str(&value) {
+                Ok(Json::String(text)) if text == "*" => Some((key, None)),
+                Ok(value) => Some((key, Some(value))),
+                Err(_) => None,
+            })
+            .collect();
+    }
+}
+
+/// `attributes` of a rule.
+#[derive(Debug, Default, Clone)]
+struct Attributes(Vec<(String, String)>);
+
+impl Settings for Attributes {
+    fn visit<V: Visitor>(&mut self, visitor: &mut V) {
+        // floe.* say whose telemetry it is and what it is of.
+        let names = Names {
+            allow: |name, _| !name.is_empty() && !name.starts_with("floe."),
+            pattern: "^(?!floe\\.).",
+            help: "choose another name: floe.* say whose telemetry it is and what it is of",
+        };
+        visitor.others(names, "The value that the spans get.", Attribute, &mut self.0);
     }
 }

@@ -1,0 +1,64 @@
+//! Spans to send, and what becomes of them.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use floe_telemetry_otlp::{Accepted, Collector, Exporter, Failure, Observer, Runtime, Traces, Transport};
+use http::HeaderMap;
+use opentelemetry::trace::{Tracer as _, TracerProvider as _};
+use opentelemetry_sdk::trace::SdkTracerProvider;
+
+/// A Collector at a URL, with all else at its plainest.
+pub(crate) fn collector(endpoint: String, transport: Transport) -> Collector {
+    Collector {
+        endpoint,
+        transport,
+        timeout: Duration::from_secs(5),
+        gzip: false,
+        headers: Arc::new(HeaderMap::new()),
+        tls: None,
+    }
+}
+
+/// What became of each export.
+#[derive(Debug, Default)]
+struct Outcomes(Mutex<Vec<(u64, Result<Accepted, Failure>)>>);
+
+impl Observer for Outcomes {
+    fn exported(&self, items: u64, result: &Result<Accepted, Failure>) {
+        self.0.lock().unwrap().push((items, result.clone()));
+    }
+}
+
+/// Exports so many spans one by one and answers what became of each.
+pub(crate) fn export(collector: &Collector, spans: usize) -> Vec<Result<Accepted, Failure>> {
+    export_with(collector, spans, |_| {})
+}
+
+/// The same, doing something before each.
+pub(crate) fn export_with(
+    collector: &Collector,
+    spans: usize,
+    before: impl Fn(usize),
+) -> Vec<Result<Accepted, Failure>> {
+    let outcomes = Arc::new(Outcomes::default());
+    let exporter: Exporter<Traces> =
+        Exporter::new(collector, &Runtime::start().unwrap(), Arc::clone(&outcomes) as _).unwrap();
+    let provider = SdkTracerProvider::builder()
+        .with_simple_exporter(exporter)
+        .build();
+    for number in 0..spans {
+        before(number);
+        drop(provider.tracer("test").start("work"));
+    }
+    let outcomes = outcomes.0.lock().unwrap();
+    outcomes
+        .iter()
+        .map(|(items, result)| {
+            assert_eq!(*items, 1);
+            result.clone()
+        })
+        .collect()
+}

@@ -1,0 +1,200 @@
+//! Headers of exports.
+
+use serde_json::{Value as Json, json};
+
+use super::reference::{self, WRITE_A_REFERENCE};
+use crate::baggage::is_token;
+use crate::bindings::exports::floe::telemetry::configuration::{Header, Reference};
+use crate::diagnostic::{self, Place, shown};
+use crate::fields::{Field, Findings};
+use crate::layers::Layer;
+use crate::redaction;
+use crate::settings::Kind;
+
+/// Most headers.
+const MOST: usize = 32;
+/// Headers that the transports write themselves (RFC 9110, RFC 9113 section 8.2.2, gRPC over HTTP/2).
+const RESERVED: [&str; 12] = [
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+];
+/// Words in the names of headers that carry credentials.
+const CREDENTIALS: [&str; 9] = [
+    "auth",
+    "cookie",
+    "credential",
+    "dsn",
+    "key",
+    "password",
+    "secret",
+    "signature",
+    "token",
+];
+
+/// A header where it was written.
+#[derive(Debug, Clone)]
+pub struct Placed {
+    /// Where.
+    pub place: Place,
+    /// Of which layer.
+    pub layer: Layer,
+    /// The header.
+    pub header: Header,
+}
+
+/// A mapping of names to values.
+#[derive(Debug)]
+pub struct Headers;
+
+impl Kind for Headers {
+    type Value = Vec<Placed>;
+    const IGNORABLE: bool = false;
+
+    fn read(&self, field: &Field<'_>, findings: &mut Findings) -> Option<Vec<Placed>> {
+        let section = field.clone().unshown().mapping(findings)?;
+        let mut headers: Vec<Placed> = Vec::new();
+        for (key, value) in section.fields().filter(|(_, value)| !value.is_null()) {
+            let place = value.place();
+            let name = match checked_name(&key.name) {
+                Ok(name) => name,
+                Err(reason) => {
+                    findings.push(place.error(
+                        diagnostic::WRONG_HEADER,
+                        format!("{} cannot be the name of a header: {reason}", shown(&key.name)),
+                        "write the name of a header that the Collector asks for",
+                    ));
+                    continue;
+                }
+            };
+            // Names are compared without regard to case: in another layer one takes the other's place.
+            let layer = value.layer();
+            headers.retain(|found| found.header.name != name || found.layer == layer);
+            if headers.iter().any(|found| found.header.name == name) {
+                findings.push(place.error(
+                    diagnostic::WRONG_HEADER,
+                    format!("the header {} is there twice", shown(&name)),
+                    "names of headers are compared without regard to case: take one out",
+                ));
+                continue;
+            }
+            let Some(parts) = reference::Text.read(&value, findings) else {
+                continue;
+            };
+            if let [Reference::Text(text)] = parts.as_slice()
+                && is_secret(&name, text)
+            {
+                findings.push(place.error(
+                    diagnostic::SECRET_IN_CLEAR,
+                    format!(
+                        "the header {} carries a secret, which must not stand in a manifest",
+                        shown(&name)
+                    ),
+                    WRITE_A_REFERENCE,
+                ));
+                continue;
+            }
+            headers.push(Placed {
+                place,
+                layer,
+                header: Header {
+                    name,
+                    prefix: String::new(),
+                    value: parts,
+                    base64: false,
+                },
+            });
+        }
+        if headers.len() > MOST {
+            findings.push(field.place().error(
+                diagnostic::WRONG_VALUE,
+                format!("{} headers are too many", headers.len()),
+                format!("write at most {MOST}"),
+            ));
+        }
+        Some(headers)
+    }
+
+    fn json(&self, value: &Vec<Placed>) -> Json {
+        value
+            .iter()
+            .map(|found| {
+                (
+                    found.header.name.clone(),
+                    json!(reference::text(&found.header.value)),
+                )
+            })
+            .collect()
+    }
+
+    fn schema(&self) -> Json {
+        json!({
+            "type": "object",
+            "propertyNames": {"pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"},
+            "additionalProperties": {"type": ["string", "null"]},
+        })
+    }
+}
+
+/// The name of a header, to be given once.
+#[derive(Debug)]
+pub struct HeaderName;
+
+impl Kind for HeaderName {
+    type Value = String;
+
+    fn read(&self, field: &Field<'_>, findings: &mut Findings) -> Option<String> {
+        let text = field.text(findings)?;
+        match checked_name(text) {
+            Ok(name) => Some(name),
+            Err(reason) => {
+                findings.push(field.place().error(
+                    diagnostic::WRONG_HEADER,
+                    format!("{} cannot be the name of a header: {reason}", shown(text)),
+                    "write the name of a header that the Collector asks for, such as x-api-key",
+                ));
+                None
+            }
+        }
+    }
+
+    fn json(&self, value: &String) -> Json {
+        json!(value)
+    }
+
+    fn schema(&self) -> Json {
+        json!({"type": "string", "pattern": "^\\s*[!#$%&'*+.^_`|~0-9A-Za-z-]+\\s*$"})
+    }
+}
+
+/// A header's name in lower case, or why it is none.
+pub fn checked_name(name: &str) -> Result<String, &'static str> {
+    let lower = name.to_ascii_lowercase();
+    if !is_token(name) {
+        Err("it is empty or has a character that names of headers do not have")
+    } else if RESERVED.contains(&lower.as_str()) || lower.starts_with("grpc-") {
+        Err("the transport writes it")
+    } else if lower.ends_with("-bin") {
+        Err("gRPC takes it for a binary one")
+    } else {
+        Ok(lower)
+    }
+}
+
+/// Whether a header can carry the text (RFC 9110 section 5.5), as far as both transports do.
+pub fn is_printable(text: &str) -> bool {
+    text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+}
+
+fn is_secret(name: &str, text: &str) -> bool {
+    CREDENTIALS.iter().any(|word| name.contains(word)) || redaction::redact(text) != text
+}

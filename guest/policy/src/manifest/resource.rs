@@ -1,0 +1,195 @@
+//! `resource_attributes`: who produces the telemetry, and what else is known of it.
+
+use super::Mode;
+use crate::attribute;
+use crate::bindings::exports::floe::telemetry::types::KeyValue;
+use crate::diagnostic::{self, Place};
+use crate::fields::Findings;
+use crate::kinds::{Attribute, Choice, Name};
+use crate::layers::Layer;
+use crate::reader::Journal;
+use crate::settings::{Names, Settings, Visitor};
+
+/// Where the section stands.
+pub const PATH: &str = "observability.telemetry.resource_attributes";
+
+const MODES: &[(&str, Mode)] = &[
+    ("dev", Mode::Dev),
+    ("staging", Mode::Staging),
+    ("prod", Mode::Prod),
+];
+
+/// The section. What is required is checked once all layers are read.
+#[derive(Debug, Default, Clone)]
+pub struct ResourceAttributes {
+    service_name: Option<String>,
+    service_version: Option<String>,
+    environment: Option<Mode>,
+    older_environment: Option<Mode>,
+    namespace: Option<String>,
+    product_name: Option<String>,
+    product_version: Option<String>,
+    mode: Option<Mode>,
+    others: Vec<(String, String)>,
+}
+
+impl Settings for ResourceAttributes {
+    fn visit<V: Visitor>(&mut self, visitor: &mut V) {
+        visitor.maybe(
+            attribute::NAMESPACE,
+            "Namespace that owns the data product; `metadata.namespace` by default.",
+            Name,
+            &mut self.namespace,
+        );
+        visitor.maybe(
+            attribute::PRODUCT_NAME,
+            "Name of the data product; `metadata.name` by default.",
+            Name,
+            &mut self.product_name,
+        );
+        visitor.maybe(
+            attribute::PRODUCT_VERSION,
+            "Version of the data product; `metadata.version` by default.",
+            Name,
+            &mut self.product_version,
+        );
+        visitor.maybe(
+            attribute::MODE,
+            "Where floe runs: `dev` (the default), `staging` or `prod`.",
+            Choice(MODES),
+            &mut self.mode,
+        );
+        visitor.maybe(
+            "service.name",
+            "Name of the service; the product's name by default.",
+            Name,
+            &mut self.service_name,
+        );
+        visitor.maybe(
+            "service.version",
+            "Version of the service; the product's version by default.",
+            Name,
+            &mut self.service_version,
+        );
+        visitor.maybe(
+            "deployment.environment.name",
+            "Name of the environment; floe.mode by default.",
+            Choice(MODES),
+            &mut self.environment,
+        );
+        visitor.maybe(
+            "deployment.environment",
+            "Older spelling of deployment.environment.name.",
+            Choice(MODES),
+            &mut self.older_environment,
+        );
+        let names = Names {
+            // A name without a dot is a slip in a manifest; the variable may hold any.
+            allow: |name, layer| {
+                (name.contains('.') || matches!(layer, Layer::Variable(_))) && !name.starts_with("floe.")
+            },
+            pattern: "^(?!floe\\.).*\\.",
+            help: "write a name with a dot, such as team.name; names of floe.* are floe's own",
+        };
+        visitor.others(
+            names,
+            "A further resource attribute.",
+            Attribute,
+            &mut self.others,
+        );
+    }
+}
+
+/// Who produces the telemetry.
+#[derive(Debug, Default, Clone)]
+pub struct Identity {
+    /// `service.name`.
+    pub service_name: String,
+    /// `service.version`.
+    pub service_version: String,
+    /// `floe.namespace`.
+    pub namespace: String,
+    /// `floe.product.name`.
+    pub product_name: String,
+    /// `floe.product.version`.
+    pub product_version: String,
+    /// `floe.mode`.
+    pub mode: Mode,
+    /// `deployment.environment.name`.
+    pub environment: Mode,
+    /// Further resource attributes.
+    pub attributes: Vec<KeyValue>,
+}
+
+impl ResourceAttributes {
+    /// The identity, with its defaults. Where it is required, what is missing is said.
+    pub fn identity(&self, required: bool, findings: &mut Findings, journal: &mut Journal) -> Identity {
+        let mut product = |name: &str, found: &Option<String>, metadata: &str| {
+            let path = format!("{PATH}.{name}");
+            // Something that was refused there is said already.
+            let refused = findings.iter().any(|found| {
+                found.path == path
+                    || [PATH, "metadata"].contains(&found.path.as_str())
+                    || found.path == format!("metadata.{metadata}")
+            });
+            if found.is_none() && required && !refused {
+                findings.push(Place::named(&path).error(
+                    diagnostic::MISSING_VALUE,
+                    format!("`{name}` is missing"),
+                    format!("write it there, or write `metadata.{metadata}`"),
+                ));
+            }
+            found.clone().unwrap_or_default()
+        };
+        let namespace = product(attribute::NAMESPACE, &self.namespace, "namespace");
+        let product_name = product(attribute::PRODUCT_NAME, &self.product_name, "name");
+        let product_version = product(attribute::PRODUCT_VERSION, &self.product_version, "version");
+        let mode = self.mode.unwrap_or_default();
+        let environment = self.environment.or(self.older_environment).unwrap_or(mode);
+        let identity = Identity {
+            service_name: self.service_name.clone().unwrap_or_else(|| product_name.clone()),
+            service_version: self
+                .service_version
+                .clone()
+                .unwrap_or_else(|| product_version.clone()),
+            namespace,
+            product_name,
+            product_version,
+            mode,
+            environment,
+            attributes: self
+                .others
+                .iter()
+                .map(|(key, value)| KeyValue {
+                    key: key.clone(),
+                    value: value.clone(),
+                })
+                .collect(),
+        };
+        for (name, value, source) in [
+            (
+                "service.name",
+                identity.service_name.as_str(),
+                attribute::PRODUCT_NAME,
+            ),
+            (
+                "service.version",
+                identity.service_version.as_str(),
+                attribute::PRODUCT_VERSION,
+            ),
+            (
+                "deployment.environment.name",
+                identity.environment.word(),
+                attribute::MODE,
+            ),
+            (
+                "deployment.environment",
+                identity.environment.word(),
+                attribute::MODE,
+            ),
+        ] {
+            journal.derive(&format!("{PATH}.{name}"), value, &format!("{PATH}.{source}"));
+        }
+        identity
+    }
+}

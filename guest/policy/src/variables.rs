@@ -1,0 +1,372 @@
+//! Variables of the process environment as a layer over the manifest (OpenTelemetry, environment variable specification).
+
+use percent_encoding::percent_decode_str;
+
+use crate::bindings::exports::floe::telemetry::configuration::{Member, Variable};
+use crate::diagnostic::{self, Place, shown};
+use crate::fields::Findings;
+use crate::layers::Layer;
+use crate::manifest::header::{checked_name, is_printable};
+use crate::yaml::{Key, Node, Value};
+
+/// How the text of a variable becomes a value.
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    Text,
+    Number,
+    /// Only `true`, in any case, is true.
+    Boolean,
+    /// `true` is false.
+    Disabled,
+    /// `otlp` or `none`.
+    Exporter,
+    /// `key1=value1,key2=value2`, of which the host looks the values up.
+    Headers,
+    /// `key1=value1,key2=value2`.
+    Attributes,
+}
+
+use Form::{Attributes, Boolean, Disabled, Exporter, Headers, Number, Text};
+
+/// A variable, where its value goes below `observability.telemetry`, and how it is read. Later ones lie over earlier ones.
+type Row = (&'static str, &'static [&'static str], Form);
+
+const RESOURCE: &str = "resource_attributes";
+const BATCH: &str = "batch_processor";
+
+const TABLE: [Row; 58] = [
+    ("OTEL_SDK_DISABLED", &["enabled"], Disabled),
+    ("OTEL_RESOURCE_ATTRIBUTES", &[RESOURCE], Attributes),
+    ("OTEL_SERVICE_NAME", &[RESOURCE, "service.name"], Text),
+    ("FLOE_MODE", &[RESOURCE, "floe.mode"], Text),
+    ("FLOE_MODE", &[RESOURCE, "deployment.environment.name"], Text),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", &["otlp_endpoint"], Text),
+    ("OTEL_EXPORTER_OTLP_PROTOCOL", &["otlp_protocol"], Text),
+    ("OTEL_EXPORTER_OTLP_INSECURE", &["insecure"], Boolean),
+    ("OTEL_EXPORTER_OTLP_HEADERS", &["headers"], Headers),
+    ("OTEL_EXPORTER_OTLP_TIMEOUT", &["timeout_millis"], Number),
+    ("OTEL_EXPORTER_OTLP_COMPRESSION", &["compression"], Text),
+    ("OTEL_EXPORTER_OTLP_CERTIFICATE", &["tls", "ca_file"], Text),
+    (
+        "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
+        &["tls", "cert_file"],
+        Text,
+    ),
+    ("OTEL_EXPORTER_OTLP_CLIENT_KEY", &["tls", "key_file"], Text),
+    ("OTEL_TRACES_EXPORTER", &["traces", "enabled"], Exporter),
+    (
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        &["traces", "otlp_endpoint"],
+        Text,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+        &["traces", "otlp_protocol"],
+        Text,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_TRACES_INSECURE",
+        &["traces", "insecure"],
+        Boolean,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+        &["traces", "headers"],
+        Headers,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
+        &["traces", "timeout_millis"],
+        Number,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION",
+        &["traces", "compression"],
+        Text,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE",
+        &["traces", "tls", "ca_file"],
+        Text,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE",
+        &["traces", "tls", "cert_file"],
+        Text,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY",
+        &["traces", "tls", "key_file"],
+        Text,
+    ),
+    ("OTEL_METRICS_EXPORTER", &["metrics", "enabled"], Exporter),
+    (
+        "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+        &["metrics", "otlp_endpoint"],
+        Text,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL",
+        &["metrics", "otlp_protocol"],
+        Text,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_METRICS_INSECURE",
+        &["metrics", "insecure"],
+        Boolean,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_METRICS_HEADERS",
+        &["metrics", "headers"],
+        Headers,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT",
+        &["metrics", "timeout_millis"],
+        Number,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_METRICS_COMPRESSION",
+        &["metrics", "compression"],
+        Text,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE",
+        &["metrics", "tls", "ca_file"],
+        Text,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE",
+        &["metrics", "tls", "cert_file"],
+        Text,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY",
+        &["metrics", "tls", "key_file"],
+        Text,
+    ),
+    (
+        "OTEL_METRIC_EXPORT_INTERVAL",
+        &["metrics", "export_interval_millis"],
+        Number,
+    ),
+    (
+        "OTEL_METRIC_EXPORT_TIMEOUT",
+        &["metrics", "export_timeout_millis"],
+        Number,
+    ),
+    ("OTEL_LOGS_EXPORTER", &["logs", "enabled"], Exporter),
+    (
+        "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
+        &["logs", "otlp_endpoint"],
+        Text,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL",
+        &["logs", "otlp_protocol"],
+        Text,
+    ),
+    ("OTEL_EXPORTER_OTLP_LOGS_INSECURE", &["logs", "insecure"], Boolean),
+    ("OTEL_EXPORTER_OTLP_LOGS_HEADERS", &["logs", "headers"], Headers),
+    (
+        "OTEL_EXPORTER_OTLP_LOGS_TIMEOUT",
+        &["logs", "timeout_millis"],
+        Number,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_LOGS_COMPRESSION",
+        &["logs", "compression"],
+        Text,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_LOGS_CERTIFICATE",
+        &["logs", "tls", "ca_file"],
+        Text,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_LOGS_CLIENT_CERTIFICATE",
+        &["logs", "tls", "cert_file"],
+        Text,
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_LOGS_CLIENT_KEY",
+        &["logs", "tls", "key_file"],
+        Text,
+    ),
+    (
+        "OTEL_BSP_MAX_QUEUE_SIZE",
+        &["traces", BATCH, "max_queue_size"],
+        Number,
+    ),
+    (
+        "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+        &["traces", BATCH, "max_export_batch_size"],
+        Number,
+    ),
+    (
+        "OTEL_BSP_SCHEDULE_DELAY",
+        &["traces", BATCH, "schedule_delay_millis"],
+        Number,
+    ),
+    (
+        "OTEL_BSP_EXPORT_TIMEOUT",
+        &["traces", BATCH, "export_timeout_millis"],
+        Number,
+    ),
+    (
+        "OTEL_BLRP_MAX_QUEUE_SIZE",
+        &["logs", BATCH, "max_queue_size"],
+        Number,
+    ),
+    (
+        "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE",
+        &["logs", BATCH, "max_export_batch_size"],
+        Number,
+    ),
+    (
+        "OTEL_BLRP_SCHEDULE_DELAY",
+        &["logs", BATCH, "schedule_delay_millis"],
+        Number,
+    ),
+    (
+        "OTEL_BLRP_EXPORT_TIMEOUT",
+        &["logs", BATCH, "export_timeout_millis"],
+        Number,
+    ),
+    ("FLOE_LOG_LEVEL", &["logging", "log_level"], Text),
+    ("FLOE_LOG_JSON", &["logging", "json_output"], Boolean),
+    // The sampler's are not of a single setting: see `configuration`.
+    (SAMPLER, &[], Text),
+    (SAMPLER_ARGUMENT, &[], Text),
+];
+
+/// Names the one sampler of the process.
+pub const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
+/// Its argument.
+pub const SAMPLER_ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";
+
+/// Names of the variables that are taken.
+pub fn names() -> Vec<String> {
+    let mut names: Vec<String> = TABLE.iter().map(|(name, ..)| (*name).to_owned()).collect();
+    names.dedup();
+    names
+}
+
+/// The value of a variable that is set. An empty one counts as unset.
+pub fn value<'a>(variables: &'a [Variable], name: &str) -> Option<&'a str> {
+    let found = variables.iter().find(|variable| variable.name == name)?;
+    Some(found.value.trim()).filter(|value| !value.is_empty())
+}
+
+/// Lays the variables over `observability.telemetry` of a manifest.
+pub fn overlay(telemetry: &mut Node, variables: &[Variable], findings: &mut Findings) {
+    for (name, path, form) in TABLE.iter().filter(|(_, path, _)| !path.is_empty()) {
+        if let Some(text) = value(variables, name)
+            && let Some(node) = read(name, text, *form, findings)
+        {
+            telemetry.overlay_at(path, node);
+        }
+    }
+}
+
+fn read(name: &'static str, text: &str, form: Form, findings: &mut Findings) -> Option<Node> {
+    let of = |value| Some(Node::of(Layer::Variable(name), value));
+    let lower = text.to_ascii_lowercase();
+    let as_text = || Value::Text(text.to_owned());
+    match form {
+        Text => of(as_text()),
+        Number => of(text.parse().map_or_else(|_| as_text(), Value::Integer)),
+        Boolean => of(match lower.as_str() {
+            "true" => Value::Boolean(true),
+            "false" => Value::Boolean(false),
+            _ => as_text(),
+        }),
+        Disabled => match lower.as_str() {
+            "true" => of(Value::Boolean(false)),
+            "false" => None,
+            _ => ignored(name, text, "`true` or `false`", findings),
+        },
+        Exporter => match lower.as_str() {
+            "otlp" => of(Value::Boolean(true)),
+            "none" => of(Value::Boolean(false)),
+            _ => ignored(name, text, "`otlp` or `none`", findings),
+        },
+        Headers => headers(name, text, findings),
+        Attributes => attributes(name, text, findings),
+    }
+}
+
+fn ignored(name: &str, text: &str, wanted: &str, findings: &mut Findings) -> Option<Node> {
+    findings.push(Place::named(name).warning(
+        diagnostic::WRONG_VARIABLE,
+        format!("{} is not {wanted}; the variable is ignored", shown(text)),
+        format!("set it to {wanted}, or unset the variable"),
+    ));
+    None
+}
+
+/// Headers: names are read here; values stay in the variable. To ignore one would be to send without credentials, so that is an error.
+fn headers(name: &'static str, text: &str, findings: &mut Findings) -> Option<Node> {
+    let mut entries: Vec<(Key, Node)> = Vec::new();
+    for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
+        let problem = match pair.split_once('=') {
+            None => Some("a member has no `=`".to_owned()),
+            Some((key, value)) => match (
+                checked_name(key.trim()),
+                percent_decode_str(value.trim()).decode_utf8(),
+            ) {
+                (Err(reason), _) => Some(format!(
+                    "{} cannot be the name of a header: {reason}",
+                    shown(key.trim())
+                )),
+                (_, Ok(value)) if is_printable(&value) && !value.is_empty() => None,
+                (Ok(key), _) => Some(format!(
+                    "the value of {} is not one that a header can carry",
+                    shown(&key)
+                )),
+            },
+        };
+        if let Some(problem) = problem {
+            findings.push(Place::named(name).error(
+                diagnostic::WRONG_HEADER,
+                problem,
+                "set it to name1=value1,name2=value2 with percent-encoded values, or unset the variable",
+            ));
+            return None;
+        }
+        let key = pair
+            .split('=')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_ascii_lowercase();
+        let member = Member {
+            variable: name.to_owned(),
+            key: key.clone(),
+        };
+        entries.retain(|(found, _)| found.name != key);
+        entries.push((
+            Key::new(key),
+            Node::of(Layer::Variable(name), Value::Member(member)),
+        ));
+    }
+    Some(Node::of(Layer::Variable(name), Value::Mapping(entries)))
+}
+
+/// Resource attributes: on any error the whole variable is discarded (Resource SDK, "Specifying resource information via an environment variable").
+fn attributes(name: &'static str, text: &str, findings: &mut Findings) -> Option<Node> {
+    let mut entries: Vec<(Key, Node)> = Vec::new();
+    for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
+        let decoded = pair.split_once('=').and_then(|(key, value)| {
+            let key = percent_decode_str(key.trim()).decode_utf8().ok()?;
+            let value = percent_decode_str(value.trim()).decode_utf8().ok()?;
+            (!key.is_empty()).then(|| (key.into_owned(), value.into_owned()))
+        });
+        let Some((key, value)) = decoded else {
+            return ignored(name, text, "key1=value1,key2=value2, percent-encoded", findings);
+        };
+        entries.retain(|(found, _)| found.name != key);
+        entries.push((Key::new(key), Node::of(Layer::Variable(name), Value::Text(value))));
+    }
+    Some(Node::of(Layer::Variable(name), Value::Mapping(entries)))
+}

@@ -1,0 +1,202 @@
+//! Where a signal goes: an exporter of the plan with all that it refers to.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use floe_telemetry_otlp::{
+    BuildError, Collector, Exporter as OtlpExporter, Logs, Metrics, Observer, Runtime, Signal, Tls, TlsError,
+    Traces, Transport,
+};
+use secrecy::SecretSlice;
+use secrecy::zeroize::Zeroizing;
+
+use crate::bindings::exports::floe::telemetry::configuration::{
+    Compression, Exporter, Exporters, Plan, Protocol,
+};
+use crate::error::Problem;
+use crate::export::{Described, Redacted};
+use crate::manifest::Manifest;
+use crate::policy::Policy;
+use crate::reference::{self, ResolvedHeaders};
+
+/// Largest PEM file in bytes: a machine's whole list of authorities has a few hundred thousand.
+const LARGEST: u64 = 4 * 1024 * 1024;
+
+/// What an exporter of a plan needs, under the manifest's variables. On problems all of them are returned; none holds a secret.
+pub fn destination(exporter: &Exporter, manifest: &Manifest) -> Result<Collector, Vec<Problem>> {
+    let (headers, tls) = match (
+        ResolvedHeaders::new(&exporter.headers, manifest),
+        self::tls(exporter),
+    ) {
+        (Ok(headers), Ok(tls)) => (headers, tls),
+        (headers, tls) => {
+            let mut problems = headers.err().unwrap_or_default();
+            problems.extend(tls.err());
+            return Err(problems);
+        }
+    };
+    Ok(Collector {
+        endpoint: exporter.endpoint.clone(),
+        transport: match exporter.protocol {
+            Protocol::Grpc => Transport::Grpc,
+            Protocol::HttpProtobuf => Transport::HttpProtobuf,
+        },
+        timeout: Duration::from_millis(u64::from(exporter.timeout)),
+        gzip: exporter.compression == Compression::Gzip,
+        headers: Arc::new(headers),
+        tls,
+    })
+}
+
+/// The TLS of an endpoint of `https`; an endpoint of `http` has none.
+fn tls(exporter: &Exporter) -> Result<Option<Tls>, Problem> {
+    if !exporter.endpoint.starts_with("https:") {
+        return Ok(None);
+    }
+    let files = &exporter.tls;
+    let authorities = pem(&files.ca)?;
+    let certificate = pem(&files.certificate)?;
+    // The key of a certificate may stand in the same file.
+    let key_file = if files.key.is_empty() {
+        &files.certificate
+    } else {
+        &files.key
+    };
+    let key = pem(key_file)?.map(|bytes| SecretSlice::from(bytes.to_vec()));
+    let identity = certificate
+        .as_ref()
+        .zip(key.as_ref())
+        .map(|(certificate, key)| (certificate.as_slice(), key));
+    Tls::new(authorities.as_ref().map(|bytes| bytes.as_slice()), identity)
+        .map(Some)
+        .map_err(|error| {
+            let (file, help) = match &error {
+                TlsError::Authorities(_) => {
+                    (&files.ca, "name a PEM file with the certificates of authorities")
+                }
+                TlsError::Certificate(_) => (
+                    &files.certificate,
+                    "name a PEM file with the client's certificate",
+                ),
+                TlsError::Key(_) => (
+                    key_file,
+                    "name a PEM file with the client's private key, without a password",
+                ),
+                TlsError::Mismatch => (key_file, "name the key that the certificate was made with"),
+                TlsError::NoRoots | TlsError::Provider(_) => {
+                    return Problem::new(
+                        "FLOE-X006",
+                        format!("TLS cannot be used: {error}"),
+                        "name the authority of the Collector's certificate with `tls.ca_file`",
+                    );
+                }
+            };
+            Problem::new("FLOE-X006", format!("TLS cannot use {file}: {error}"), help)
+        })
+}
+
+/// The content of a file, or nothing where none is named.
+fn pem(path: &str) -> Result<Option<Zeroizing<Vec<u8>>>, Problem> {
+    if path.is_empty() {
+        return Ok(None);
+    }
+    reference::read(Path::new(path), LARGEST)
+        .map(|(bytes, _)| Some(bytes))
+        .map_err(|why| {
+            Problem::new(
+                "FLOE-X004",
+                format!("the file {path}, which TLS needs, cannot be read: {why}"),
+                "check the path and its permissions",
+            )
+        })
+}
+
+/// Why there is no exporter to a Collector, for people.
+pub(crate) fn unbuilt(error: &BuildError) -> Problem {
+    Problem::new(
+        "FLOE-X002",
+        format!("the OTLP exporter cannot be built: {error}"),
+        "check the endpoint and the protocol in the manifest",
+    )
+}
+
+/// The exporters of the signals that have one.
+#[derive(Debug)]
+pub(crate) struct SignalExporters {
+    pub(crate) spans: Option<OtlpExporter<Traces>>,
+    pub(crate) metrics: Option<OtlpExporter<Metrics>>,
+    pub(crate) logs: Option<OtlpExporter<Logs>>,
+}
+
+/// Builds a plan's exporters, with who learns of their exports, in the order of the plan. On problems all of them are returned, each once.
+pub(crate) fn exporters(
+    plan: &Exporters,
+    manifest: &Manifest,
+    [spans, metrics, logs]: [Arc<dyn Observer>; 3],
+) -> Result<SignalExporters, Vec<Problem>> {
+    let runtime = runtime().map_err(|problem| vec![problem])?;
+    match (
+        exporter(plan.traces.as_ref(), manifest, &runtime, spans),
+        exporter(plan.metrics.as_ref(), manifest, &runtime, metrics),
+        exporter(plan.logs.as_ref(), manifest, &runtime, logs),
+    ) {
+        (Ok(spans), Ok(metrics), Ok(logs)) => Ok(SignalExporters { spans, metrics, logs }),
+        (spans, metrics, logs) => {
+            let mut problems = Vec::new();
+            for problem in [spans.err(), metrics.err(), logs.err()]
+                .into_iter()
+                .flatten()
+                .flatten()
+            {
+                if !problems.contains(&problem) {
+                    problems.push(problem);
+                }
+            }
+            Err(problems)
+        }
+    }
+}
+
+fn exporter<S: Signal>(
+    plan: Option<&Exporter>,
+    manifest: &Manifest,
+    runtime: &Runtime,
+    observer: Arc<dyn Observer>,
+) -> Result<Option<OtlpExporter<S>>, Vec<Problem>> {
+    let Some(plan) = plan else { return Ok(None) };
+    let collector = destination(plan, manifest)?;
+    OtlpExporter::new(&collector, runtime, observer)
+        .map(Some)
+        .map_err(|error| vec![unbuilt(&error)])
+}
+
+/// A runtime for exporters.
+pub(crate) fn runtime() -> Result<Runtime, Problem> {
+    Runtime::start().map_err(|error| {
+        Problem::new(
+            "FLOE-X002",
+            format!("the export threads cannot be started: {error}"),
+            "check how many threads this process may have",
+        )
+    })
+}
+
+/// Spans on their way to an exporter: described, then redacted.
+pub(crate) fn outgoing_spans<T>(exporter: T, policy: &Policy, plan: &Plan) -> Described<Redacted<T>> {
+    Described::new(
+        Redacted {
+            inner: exporter,
+            policy: policy.clone(),
+        },
+        plan,
+    )
+}
+
+/// Log records on their way to an exporter: redacted.
+pub(crate) fn outgoing_logs<T>(exporter: T, policy: &Policy) -> Redacted<T> {
+    Redacted {
+        inner: exporter,
+        policy: policy.clone(),
+    }
+}

@@ -1,0 +1,76 @@
+"""What is measured of a case: whether the real Collector accepts what is rendered, and what arrives when it runs."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import stand_in
+import telemetry
+from cases import Case
+from collector import Collector, cli, manifest, rendered, version
+
+#: Sections on the Collector for which every backend is checked.
+WAYS: dict[str, tuple[str, dict[str, Any]]] = {
+    "agent": ("agent", {}),
+    "agent before a gateway": ("agent", {"gateway": "otel-gateway:4317", "storage_directory": "queues"}),
+    "gateway": ("gateway", {}),
+    "gateway, tail sampling, queues on disk, TLS": (
+        "gateway",
+        {
+            "tail_sampling": {"slower_than_millis": 5000},
+            "storage_directory": "queues",
+            "tls": {"cert_file": "tls.crt", "key_file": "tls.key", "client_ca_file": "ca.crt"},
+        },
+    ),
+}
+
+
+def destination(case: Case, port: int) -> Any:
+    """A case as a manifest has it."""
+    return {"type": case.backend, "config": case.config(port)}
+
+
+def refusal(case: Case, way: str, otelcol: str) -> str:
+    """What the Collector has against a case's configuration; nothing if it accepts it."""
+    topology, section = WAYS[way]
+    with tempfile.TemporaryDirectory() as directory:
+        section = json.loads(json.dumps(section).replace('"queues"', json.dumps(f"{directory}/queues")))
+        path = manifest(Path(directory), destination(case, 4318), {"version": version(otelcol), **section})
+        done = cli(
+            "collector", "check", path, "--topology", topology, "--otelcol", otelcol, env=case.env(4318)
+        )
+        return "" if done.returncode == 0 else done.stderr
+
+
+def arrived(case: Case, otelcol: str, directory: Path) -> dict[str, str]:
+    """Runs the rendered configuration, sends a span, a metric and a log record, and says of each signal how it failed to arrive; nothing if it did."""
+    server = stand_in.grpc_server() if case.grpc else stand_in.http(lambda _: case.answer)
+    try:
+        path = manifest(directory, destination(case, server.port), {"version": version(otelcol)})
+        running = Collector(
+            otelcol,
+            directory / "collector",
+            rendered(path, "--topology", "gateway"),
+            case.overlay(server.port),
+            case.env(server.port),
+        )
+        with running:
+            # A counter twice: of one point alone nobody can make a delta.
+            for step in range(2):
+                for signal, request in telemetry.one_of_each(step).items():
+                    telemetry.send(running.http, signal, request)
+                time.sleep(0.1)
+            found = {}
+            for signal, arrival in case.arrivals.items():
+                try:
+                    server.wait(lambda request, a=arrival, s=signal: a.is_met(s, request))  # type: ignore[misc]
+                    found[signal] = ""
+                except AssertionError as error:
+                    found[signal] = f"{error}\n{running.log()[-3000:]}"
+            return found
+    finally:
+        server.stop()
