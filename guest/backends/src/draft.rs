@@ -6,7 +6,7 @@ use crate::bindings::exports::floe::telemetry::backends::{Component, Connector, 
 use crate::bindings::exports::floe::telemetry::types::Severity;
 use crate::collector::Collector;
 use crate::component_type::ComponentType;
-use crate::diagnostic::{self, Findings, error, warning};
+use crate::diagnostic::{self, Findings, error, shown, warning};
 use crate::settings::Settings;
 use crate::url::Url;
 
@@ -134,6 +134,21 @@ impl<'a> Draft<'a> {
                 setting,
                 format!("{setting} goes out unencrypted"),
                 "use an endpoint with TLS, or a network that nobody else reads",
+            ));
+        }
+    }
+
+    /// Refuses a setting that a Collector before 0.`minor` does not have, or does not heed.
+    pub fn refuse_before(&mut self, minor: u64, setting: &str) {
+        if !self.collector.has(minor) {
+            self.findings.push(error(
+                diagnostic::COLLECTOR_TOO_OLD,
+                setting,
+                format!(
+                    "the Collector {} is too old for {setting}",
+                    shown(&self.collector.to_string())
+                ),
+                format!("use 0.{minor}.0 or later, or leave {setting} out"),
             ));
         }
     }

@@ -66,6 +66,8 @@ fn build(draft: &mut Draft<'_>) -> Option<()> {
         config.insert("password".to_owned(), json!(password));
     }
     if let Some(tls) = otlp::tls(draft, &url, false) {
+        // `tls` came after 0.120, and until 0.141 a `ca_file` counted only beside a client's own certificate.
+        draft.refuse_before(141, "ca_file");
         config.insert("tls".to_owned(), tls);
     }
     let exporter = draft.exporter(CLICKHOUSE, &Json::Object(config));
