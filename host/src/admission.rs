@@ -120,10 +120,14 @@ pub(crate) fn contract(info: &Info) -> Result<(), Problem> {
     ))
 }
 
-/// What a WebAssembly error says, on one line.
+/// What a WebAssembly error says, on one line and without where in the component it was.
 pub(crate) fn first_line(error: &wasmtime::Error) -> String {
-    let chain: Vec<String> = error.chain().map(|cause| cause.to_string()).collect();
-    chain.join(": ").lines().next().unwrap_or_default().to_owned()
+    error
+        .chain()
+        .filter_map(|cause| cause.to_string().lines().next().map(str::to_owned))
+        .filter(|line| !line.starts_with("error while executing at wasm backtrace"))
+        .collect::<Vec<_>>()
+        .join(": ")
 }
 
 fn hex(bytes: &[u8]) -> String {

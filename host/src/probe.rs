@@ -1,6 +1,7 @@
 //! One item of each signal, sent as the provider would send it, for whoever asks why nothing arrives.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
 
 use floe_telemetry_otlp::{Accepted, Failure, Observer};
@@ -24,36 +25,34 @@ const SCOPE: &str = "floe-telemetry doctor";
 const NAME: &str = "floe.doctor";
 const MARK: &str = "floe.doctor.probe";
 
-/// What became of a probe.
-#[derive(Debug, Default)]
-struct Outcome(Mutex<Option<Result<Accepted, Failure>>>);
+/// What becomes of an export: the SDK does not always say.
+type Outcome = Result<Accepted, Failure>;
 
-impl Observer for Outcome {
-    fn exported(&self, _items: u64, result: &Result<Accepted, Failure>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(result.clone());
+/// Passes outcomes on.
+#[derive(Debug)]
+struct Messenger(Sender<Outcome>);
+
+impl Observer for Messenger {
+    fn exported(&self, _items: u64, result: &Outcome) {
+        // Nobody waits for a second one.
+        let _ = self.0.send(result.clone());
     }
 }
 
-impl Outcome {
-    /// A probe that made no export at all is one without an answer.
-    fn take(&self, limit: Duration) -> Result<Accepted, Failure> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-            .unwrap_or(Err(Failure::Timeout(limit)))
-    }
+fn outcome() -> (Arc<dyn Observer>, Receiver<Outcome>) {
+    let (sender, receiver) = mpsc::channel();
+    (Arc::new(Messenger(sender)), receiver)
 }
 
 /// What became of one span, one data point and one log record that were sent through the plan's exporters. A signal without exporter has no result.
 #[derive(Debug)]
 pub struct Probes {
     /// The span.
-    pub traces: Option<Result<Accepted, Failure>>,
+    pub traces: Option<Outcome>,
     /// The data point.
-    pub metrics: Option<Result<Accepted, Failure>>,
+    pub metrics: Option<Outcome>,
     /// The log record.
-    pub logs: Option<Result<Accepted, Failure>>,
+    pub logs: Option<Outcome>,
 }
 
 /// Sends one item of each signal through the exporters that the provider would build, each within `limit` and within the exporter's own timeout.
@@ -81,13 +80,17 @@ pub fn probe(
             .as_ref()
             .map(|exporter| within(exporter, limit)),
     };
-    let outcomes: [Arc<Outcome>; 3] = Default::default();
-    let [spans, points, records] = &outcomes;
-    let built = exporters(
-        &bounded,
-        manifest,
-        [spans, points, records].map(|outcome| Arc::clone(outcome) as _),
-    )?;
+    let [
+        (spans, sent_spans),
+        (points, sent_points),
+        (records, sent_records),
+    ] = [outcome(), outcome(), outcome()];
+    let built = exporters(&bounded, manifest, [spans, points, records])?;
+    // An exporter keeps its time: this is longer.
+    let wait = |sent: &Receiver<Outcome>| {
+        sent.recv_timeout(limit.saturating_mul(2))
+            .unwrap_or(Err(Failure::Timeout(limit)))
+    };
     let resource = resource(policy, plan);
     let mark = || KeyValue::new(MARK, true);
     let traces = built.spans.map(|exporter| {
@@ -99,7 +102,7 @@ pub fn probe(
         let mut span = provider.tracer(SCOPE).start(NAME);
         span.set_attribute(mark());
         span.end();
-        spans.take(limit)
+        wait(&sent_spans)
     });
     let metrics = built.metrics.map(|exporter| {
         let provider = SdkMeterProvider::builder()
@@ -107,9 +110,9 @@ pub fn probe(
             .with_reader(PeriodicReader::builder(exporter).build())
             .build();
         provider.meter(SCOPE).u64_counter(NAME).build().add(1, &[mark()]);
-        // What comes of it, the observer learns.
-        let _ = provider.force_flush();
-        points.take(limit)
+        // Ending sends what was recorded, once.
+        let _ = provider.shutdown();
+        wait(&sent_points)
     });
     let logs = built.logs.map(|exporter| {
         let provider = SdkLoggerProvider::builder()
@@ -123,7 +126,7 @@ pub fn probe(
         record.set_body(NAME.into());
         record.add_attribute(Key::new(MARK), AnyValue::Boolean(true));
         logger.emit(record);
-        records.take(limit)
+        wait(&sent_records)
     });
     Ok(Probes {
         traces,

@@ -55,9 +55,12 @@ pub(crate) struct Client {
     timeout: Duration,
 }
 
+/// A client of HTTP/2 as tonic needs one.
+type GrpcClient = Grpc<HyperClient<HttpsConnector<HttpConnector>, Body>>;
+
 #[derive(Debug)]
 enum Wire {
-    Grpc(Grpc<HyperClient<HttpsConnector<HttpConnector>, Body>>),
+    Grpc(Box<GrpcClient>),
     Http {
         client: reqwest::Client,
         url: Uri,
@@ -119,7 +122,7 @@ impl Client {
         let mut headers = self.headers.current();
         headers.entry(USER_AGENT).or_insert(AGENT);
         match &self.wire {
-            Wire::Grpc(client) => call::<S>(client.clone(), request.clone(), headers).await,
+            Wire::Grpc(client) => call::<S>(client.as_ref().clone(), request.clone(), headers).await,
             Wire::Http { client, url, gzip } => {
                 post::<S>(client, url, request.encode_to_vec(), *gzip, headers).await
             }
@@ -141,13 +144,13 @@ fn grpc(url: Uri, tls: ClientConfig, gzip: bool) -> Wire {
         .http2_only(true)
         .build(connector);
     let client = Grpc::with_origin(client, url);
-    Wire::Grpc(if gzip {
+    Wire::Grpc(Box::new(if gzip {
         client
             .send_compressed(CompressionEncoding::Gzip)
             .accept_compressed(CompressionEncoding::Gzip)
     } else {
         client
-    })
+    }))
 }
 
 fn http(url: Uri, tls: ClientConfig, gzip: bool) -> Result<Wire, BuildError> {
@@ -162,7 +165,7 @@ fn http(url: Uri, tls: ClientConfig, gzip: bool) -> Result<Wire, BuildError> {
 }
 
 async fn call<S: Signal>(
-    mut client: Grpc<HyperClient<HttpsConnector<HttpConnector>, Body>>,
+    mut client: GrpcClient,
     request: S::Request,
     headers: HeaderMap,
 ) -> Result<Accepted, Failure> {

@@ -68,10 +68,11 @@ impl Source {
         } = Checked::of(&manifest)?;
         let configuration = Configuration::new(&deployment, targets, self.topology.into(), site);
         if !configuration.warnings.is_empty() {
-            eprintln!(
-                "{}",
-                floe_telemetry::render(&manifest.file, &configuration.warnings)
-            );
+            crate::report(&Report {
+                file: &manifest.file,
+                text: Some(&manifest.text),
+                diagnostics: &configuration.warnings,
+            });
         }
         Ok(configuration)
     }

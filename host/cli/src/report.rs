@@ -48,7 +48,9 @@ impl Report<'_> {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let title = level.primary_title(found.message.as_str()).id(found.code.as_str());
+        let title = level
+            .primary_title(found.message.as_str())
+            .id(found.code.as_str());
         let excerpt = self.text.and_then(|text| Excerpt::of(text, found));
         let group = match excerpt {
             Some(Excerpt { line, span }) => title.element(

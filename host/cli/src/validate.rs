@@ -44,13 +44,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             }
             match &checked {
                 Ok(checked) => crate::say(format_args!("{file} is valid: {}", summary(&checked.plan))),
-                Err(_) => crate::say(refusal(&file, &report)),
+                Err(_) => eprintln!("\n{}", refusal(&file, &report)),
             }
         }
         Format::Json => crate::say(format_args!("{:#}", report.json())),
         Format::Sarif => crate::say(format_args!("{:#}", report.sarif())),
     }
-    Ok(if checked.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if checked.is_ok() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn refusal(file: &str, report: &Report<'_>) -> String {

@@ -66,7 +66,10 @@ fn a_valid_manifest() {
     let (status, stdout, _) = outcome(command);
     let plan: serde_json::Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!(status, Some(0));
-    assert_eq!(plan["exporter"]["endpoint"], "http://127.0.0.1:9");
+    assert_eq!(
+        plan["exporters"]["traces"]["endpoint"],
+        "http://127.0.0.1:9/v1/traces"
+    );
     assert_eq!(plan["span_attributes"]["floe.namespace"], "acme.sales");
     assert_eq!(plan["sampling"]["tracestate"], "ot=th:0");
 }
@@ -82,7 +85,7 @@ fn manifests_that_are_refused() {
         (b"just text", "FLOE-M004"),
         (b"observability: {telemetri: {}}", "FLOE-M003"),
         (b"observability: {telemetry: {}}", "FLOE-M007"),
-        (&vec![b'#'; 2 * 1024 * 1024], "FLOE-H003"),
+        (&vec![b'#'; 10 * 1024 * 1024], "FLOE-H003"),
     ];
     for (content, code) in manifests {
         for subcommand in ["validate", "plan"] {
@@ -106,6 +109,130 @@ fn manifests_that_are_refused() {
         assert_eq!(status, Some(1));
         assert!(stderr.contains(code), "{stderr}");
     }
+}
+
+#[test]
+fn everything_wrong_in_one_go_and_no_secret() {
+    let run = Run::new();
+    let manifest = run.file(
+        "metadata: {name: sales, version: 1.2.0, namespace: acme.sales}
+plugins: {telemetry_backend: {type: grafana-cloud, config: {zone: a, instance_id: 1, token: T}}}
+observability:
+  telemetry:
+    otlp_endpoint: https://api.honeycomb.io
+    authentication: {auth_type: bearer, bearer_token: hunter2}
+    otlp_endpont: 'http://user:hunter2@c:4318'
+    sampling: {prod: 1.5}
+",
+    );
+    let validate = |format: &str| {
+        let mut command = run.command();
+        command.arg("validate").arg(&manifest).args(["--format", format]);
+        outcome(command)
+    };
+    let (status, stdout, stderr) = validate("human");
+    assert_eq!((status, stdout.as_str()), (Some(1), ""));
+    for line in [
+        "error[FLOE-M012]",
+        "manifest.yaml:5:20",
+        "5 |     otlp_endpoint: ························",
+        "`plugins.telemetry_backend: honeycomb`",
+        "error[FLOE-M011]",
+        "manifest.yaml:6:55",
+        "6 |     authentication: {auth_type: ······, bearer_token: ·······}",
+        "error[FLOE-M003]",
+        "did you mean `otlp_endpoint`?",
+        "8 |     sampling: {prod: 1.5}",
+        "manifest.yaml cannot be used: 4 errors",
+    ] {
+        assert!(stderr.contains(line), "{line}: {stderr}");
+    }
+    let (status, json, _) = validate("json");
+    let found: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((status, &found["valid"]), (Some(1), &serde_json::json!(false)));
+    let codes: Vec<&str> = found["diagnostics"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|found| found["code"].as_str().unwrap())
+        .collect();
+    assert_eq!(codes, ["FLOE-M012", "FLOE-M011", "FLOE-M003", "FLOE-M005"]);
+    let (_, sarif, _) = validate("sarif");
+    let log: serde_json::Value = serde_json::from_str(&sarif).unwrap();
+    let region = &log["runs"][0]["results"][3]["locations"][0]["physicalLocation"]["region"];
+    assert_eq!(*region, serde_json::json!({"startLine": 8, "startColumn": 22}));
+    for text in [&stderr, &json, &sarif] {
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+}
+
+#[test]
+fn settings_of_a_backend_are_checked_where_they_stand() {
+    let run = Run::new();
+    let manifest = run.file(format!(
+        "{VALID}plugins: {{telemetry_backend: {{type: grafana-cloud, config: {{zone: a, token: 'glc_hunter2='}}}}}}\n"
+    ));
+    for subcommand in ["validate", "plan"] {
+        let mut command = run.command();
+        command.arg(subcommand).arg(&manifest);
+        let (status, _, stderr) = outcome(command);
+        assert_eq!(status, Some(1), "{stderr}");
+        assert!(
+            stderr.contains("error[FLOE-B004]") && stderr.contains("instance_id"),
+            "{stderr}"
+        );
+        assert!(
+            stderr.contains("error[FLOE-B007]") && stderr.contains("manifest.yaml:4:77"),
+            "{stderr}"
+        );
+        assert!(!stderr.contains("hunter2"), "{stderr}");
+    }
+}
+
+#[test]
+fn a_plan_explains_itself() {
+    let run = Run::new();
+    let manifest = run.file(VALID);
+    let explain = |arguments: &[&str]| {
+        let mut command = run.command();
+        command
+            .arg("plan")
+            .arg(&manifest)
+            .arg("--explain")
+            .args(arguments);
+        command.env("OTEL_EXPORTER_OTLP_TIMEOUT", "7000");
+        outcome(command)
+    };
+    let (status, stdout, _) = explain(&[]);
+    assert_eq!(status, Some(0));
+    let row = |setting: &str| {
+        let found = stdout.lines().find(|line| line.contains(setting));
+        found.unwrap_or_else(|| panic!("{setting}: {stdout}")).to_owned()
+    };
+    assert!(row(" otlp_endpoint ").contains("manifest.yaml:3:44"));
+    assert!(row(" timeout_millis ").contains("variable OTEL_EXPORTER_OTLP_TIMEOUT"));
+    assert!(row(" logs.timeout_millis ").contains("follows from timeout_millis"));
+    assert!(row(" sampling.prod ").contains("default"));
+    let (_, json, _) = explain(&["--json"]);
+    let rows: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
+    let timeout = rows
+        .iter()
+        .find(|row| row["path"] == "observability.telemetry.timeout_millis")
+        .unwrap();
+    assert_eq!(
+        (&timeout["value"], &timeout["origin"]),
+        (&7000.into(), &"variable".into())
+    );
+}
+
+#[test]
+fn the_schema_is_there() {
+    let mut command = Run::new().command();
+    command.arg("schema");
+    let (status, stdout, _) = outcome(command);
+    let schema: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(status, Some(0));
+    assert!(schema["properties"]["observability"].is_object());
 }
 
 #[test]

@@ -92,7 +92,8 @@ mod tests {
             (LOAD_BALANCING, "0.153.0", "load_balancing"),
             (TAIL_SAMPLING, "0.110.0", "tail_sampling"),
         ] {
-            assert_eq!(kind.name(&CollectorVersion::new(version)), name, "{version}");
+            let collector = CollectorVersion::parse(version).unwrap();
+            assert_eq!(kind.name(&collector), name, "{version}");
         }
     }
 

@@ -126,7 +126,7 @@ impl Serialize for Configuration {
 impl Configuration {
     /// The configuration of a Collector that sends to these targets, or, as an agent before a gateway tier, to that.
     pub fn new(deployment: &Deployment, targets: Vec<Target>, topology: Topology, site: Site) -> Self {
-        let version = CollectorVersion::new(&deployment.version);
+        let version = CollectorVersion::of(deployment);
         let forwards = topology == Topology::Agent && !deployment.gateway.is_empty();
         // Sampling is for where all of a trace meet.
         let tail = deployment.tail.as_ref().filter(|_| !forwards);

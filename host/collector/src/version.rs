@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use floe_telemetry::Deployment;
 use semver::Version;
 
 /// The newest whose configuration was read from its own sources.
@@ -15,9 +16,16 @@ const BATCHES_IN_QUEUE: u64 = 135;
 pub struct CollectorVersion(Version);
 
 impl CollectorVersion {
-    /// Reads a version as a manifest has it. The policy and the backends refuse what is none; here it is the newest that is known.
-    pub fn new(text: &str) -> Self {
-        Self(Version::parse(text.strip_prefix('v').unwrap_or(text)).unwrap_or(NEWEST))
+    /// Reads a version, also as a tag is written (`v0.161.0`).
+    pub fn parse(text: &str) -> Option<Self> {
+        Version::parse(text.strip_prefix('v').unwrap_or(text))
+            .ok()
+            .map(Self)
+    }
+
+    /// The version that a manifest has. The policy and the backends refuse what is none; here it is the newest that is known.
+    pub fn of(deployment: &Deployment) -> Self {
+        Self::parse(&deployment.version).unwrap_or(Self(NEWEST))
     }
 
     /// Whether it has what came with minor version 0.`minor`. A pre-release comes before its release.

@@ -1,5 +1,11 @@
 //! TLS: whom an exporter trusts, who it says it is, and what it says when that does not do.
 
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up fails"
+)]
+
 use std::time::Duration;
 
 use floe_telemetry_otlp::{

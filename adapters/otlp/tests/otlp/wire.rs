@@ -1,5 +1,11 @@
 //! What goes over the wire: just what the exporter was told, whatever the environment says.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up fails"
+)]
+
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

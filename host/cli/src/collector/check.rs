@@ -13,6 +13,8 @@ use crate::Failure;
 
 /// Names of Collectors on PATH.
 const NAMES: [&str; 3] = ["otelcol-contrib", "otelcol", "otelcol-floe"];
+/// The variable that names a Collector.
+const VARIABLE: &str = "FLOE_OTELCOL";
 /// What stands for a variable that is not set. As hexadecimal digits it passes for a Datadog key too.
 const PLACEHOLDER: &str = "00000000000000000000000000000000";
 
@@ -20,8 +22,8 @@ const PLACEHOLDER: &str = "00000000000000000000000000000000";
 pub(crate) struct Arguments {
     #[command(flatten)]
     source: Source,
-    /// The Collector; by default otelcol-contrib, otelcol or otelcol-floe on PATH.
-    #[arg(long, value_name = "PATH", env = "FLOE_OTELCOL")]
+    /// The Collector; by default that of FLOE_OTELCOL, or else otelcol-contrib, otelcol or otelcol-floe on PATH.
+    #[arg(long, value_name = "PATH")]
     otelcol: Option<PathBuf>,
 }
 
@@ -66,9 +68,10 @@ struct Collector {
 
 impl Collector {
     fn find(named: Option<&Path>) -> Result<Self, Problem> {
-        // A variable that is set to nothing is not set.
-        let named = named.filter(|path| !path.as_os_str().is_empty());
-        let Some(path) = named.map(Path::to_owned).or_else(on_path) else {
+        let variable = std::env::var_os(VARIABLE)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from);
+        let Some(path) = named.map(Path::to_owned).or(variable).or_else(on_path) else {
             return Err(Problem::new(
                 "FLOE-K009",
                 format!("there is no Collector: none of {} is on PATH", NAMES.join(", ")),
@@ -77,13 +80,15 @@ impl Collector {
         };
         let said = run_collector(Command::new(&path).arg("--version"), &path)?;
         let text = String::from_utf8_lossy(&said.stdout);
-        let version = text.split_whitespace().last().unwrap_or_default();
-        match said.status.success() && version.contains('.') {
-            true => Ok(Self {
-                version: CollectorVersion::new(version),
-                path,
-            }),
-            false => Err(not_a_collector(
+        // `otelcol-contrib version 0.161.0`
+        let version = text
+            .lines()
+            .next()
+            .and_then(|line| line.split_once(" version "))
+            .and_then(|(_, version)| CollectorVersion::parse(version.trim()));
+        match version {
+            Some(version) => Ok(Self { path, version }),
+            None => Err(not_a_collector(
                 &path,
                 "it does not say its version as a Collector does",
             )),

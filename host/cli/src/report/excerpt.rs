@@ -86,13 +86,17 @@ fn tokens(line: &str) -> Vec<Token<'_>> {
         };
         let (text, after) = rest.split_at(length);
         let after_colon = after.strip_prefix(':');
-        tokens.push(if length == first.len_utf8() && (first.is_whitespace() || "{}[],:".contains(first) || is_dash) {
-            Token::Sign(text)
-        } else if after_colon.is_some_and(|after| after.is_empty() || after.starts_with([' ', '\t', ',', '}'])) {
-            Token::Key(text)
-        } else {
-            Token::Value(text)
-        });
+        tokens.push(
+            if length == first.len_utf8() && (first.is_whitespace() || "{}[],:".contains(first) || is_dash) {
+                Token::Sign(text)
+            } else if after_colon
+                .is_some_and(|after| after.is_empty() || after.starts_with([' ', '\t', ',', '}']))
+            {
+                Token::Key(text)
+            } else {
+                Token::Value(text)
+            },
+        );
         rest = after;
     }
     tokens
@@ -149,7 +153,10 @@ mod tests {
         let text = "a:\n  enabled: maybe # why\n";
         let (line, about) = excerpt(text, 2, 12, "expected true or false, found the text \"maybe\"");
         // What follows in the line is part of the plain text here, and is hidden unless it is said.
-        assert_eq!((line.as_str(), about.as_str()), ("  enabled: ···········", "···········"));
+        assert_eq!(
+            (line.as_str(), about.as_str()),
+            ("  enabled: ···········", "···········")
+        );
         let (line, about) = excerpt("enabled: 'maybe'", 1, 10, "found the text \"maybe\"");
         assert_eq!((line.as_str(), about.as_str()), ("enabled: 'maybe'", "'maybe'"));
     }
@@ -159,13 +166,24 @@ mod tests {
         let text = "auth: {auth_type: oauth2, bearer_token: hunter2, list: [hunter2, \"hunter2, x\"]}";
         let (line, about) = excerpt(text, 1, 19, "\"oauth2\" is not allowed here");
         assert_eq!(about, "oauth2");
-        assert_eq!(line, "auth: {auth_type: oauth2, bearer_token: ·······, list: [·······, ············]}");
+        assert_eq!(
+            line,
+            "auth: {auth_type: oauth2, bearer_token: ·······, list: [·······, ············]}"
+        );
     }
 
     #[test]
     fn a_key_is_shown_and_a_line_of_a_block_is_not() {
-        let (line, about) = excerpt("  otlp_endpont: http://u:hunter2@c", 1, 3, "unknown key \"otlp_endpont\"");
-        assert_eq!((line.as_str(), about.as_str()), ("  otlp_endpont: ··················", "otlp_endpont"));
+        let (line, about) = excerpt(
+            "  otlp_endpont: http://u:hunter2@c",
+            1,
+            3,
+            "unknown key \"otlp_endpont\"",
+        );
+        assert_eq!(
+            (line.as_str(), about.as_str()),
+            ("  otlp_endpont: ··················", "otlp_endpont")
+        );
         let (line, _) = excerpt("key: |\n  hunter2 hunter2\n", 2, 3, "this is no key");
         assert_eq!(line, "  ···············");
     }

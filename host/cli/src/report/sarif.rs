@@ -47,7 +47,9 @@ fn result(file: &str, found: &Diagnostic) -> Value {
     let artifact = json!({"uri": utf8_percent_encode(file, PATH).to_string()});
     let physical = match found.line {
         0 => json!({"artifactLocation": artifact}),
-        line => json!({"artifactLocation": artifact, "region": {"startLine": line, "startColumn": found.column}}),
+        line => {
+            json!({"artifactLocation": artifact, "region": {"startLine": line, "startColumn": found.column}})
+        }
     };
     let logical: Vec<Value> = match found.path.as_str() {
         "" => Vec::new(),
@@ -72,15 +74,18 @@ mod tests {
 
     #[test]
     fn a_log_is_sarif() {
-        let diagnostics = [("FLOE-M003", 4, 5, "a.b"), ("FLOE-H001", 0, 0, "")].map(|(code, line, column, path)| Diagnostic {
-            code: code.to_owned(),
-            severity: Severity::Error,
-            path: path.to_owned(),
-            line,
-            column,
-            message: "m".to_owned(),
-            help: "h".to_owned(),
-        });
+        let diagnostics =
+            [("FLOE-M003", 4, 5, "a.b"), ("FLOE-H001", 0, 0, "")].map(|(code, line, column, path)| {
+                Diagnostic {
+                    code: code.to_owned(),
+                    severity: Severity::Error,
+                    path: path.to_owned(),
+                    line,
+                    column,
+                    message: "m".to_owned(),
+                    help: "h".to_owned(),
+                }
+            });
         let report = Report {
             file: "a b/manifest.yaml",
             text: None,
@@ -95,6 +100,9 @@ mod tests {
             .expect("a physical location");
         let artifact = location.artifact_location.as_ref().expect("an artifact");
         assert_eq!(artifact.uri.as_deref(), Some("a%20b/manifest.yaml"));
-        assert_eq!(location.region.as_ref().and_then(|region| region.start_line), Some(4));
+        assert_eq!(
+            location.region.as_ref().and_then(|region| region.start_line),
+            Some(4)
+        );
     }
 }
