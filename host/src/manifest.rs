@@ -21,8 +21,11 @@ pub struct Manifest {
     pub text: String,
     /// By path below `observability.telemetry`, values as JSON text.
     pub(crate) settings: Vec<KeyValue>,
-    variables: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    variables: Variables,
 }
+
+/// Answers the value of a variable that is set.
+type Variables = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 impl fmt::Debug for Manifest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

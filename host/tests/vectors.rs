@@ -92,6 +92,7 @@ fn from_val(value: &Val) -> Value {
                 .map(|(name, value)| (name.clone(), from_val(value)))
                 .collect::<Map<_, _>>(),
         ),
+        Val::Variant(case, payload) => json!({case: payload.as_deref().map(from_val)}),
         Val::Option(value) => value.as_deref().map_or(Value::Null, from_val),
         Val::Result(Ok(value)) => json!({"ok": value.as_deref().map(from_val)}),
         Val::Result(Err(value)) => json!({"err": value.as_deref().map(from_val)}),

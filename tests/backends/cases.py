@@ -9,7 +9,8 @@ from typing import Any
 
 import telemetry
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AGGREGATION_TEMPORALITY_DELTA
-from stand_in import Request
+from clickhouse import ClickHouse
+from stand_in import Answer, Request
 
 Config = dict[str, Any]
 TRACES, METRICS, LOGS = "traces", "metrics", "logs"
@@ -65,7 +66,11 @@ class Case:
     #: What has to be added to the rendered configuration, given the same, where a backend's address is none of its settings.
     overlay: Callable[[int], Config] = lambda _: {}
     grpc: bool = False
-    answer: bytes = b"{}"
+    #: What answers requests.
+    answer: Callable[[], Answer] = lambda: lambda _: b"{}"
+    #: What changes for a Collector that was built without one of its components, and the signals that are then lost.
+    less: Config | None = None
+    lost: tuple[str, ...] = ()
 
     @property
     def signals(self) -> tuple[str, ...]:
@@ -240,6 +245,8 @@ CASES = [
                 "signalfx/splunk": {"ingest_url": http(port), "api_url": http(port)},
             }
         },
+        less={"signals": [TRACES, LOGS]},
+        lost=(METRICS,),
     ),
     Case(
         "datadog",
@@ -259,7 +266,8 @@ CASES = [
             metrics={"endpoint": http(port)},
             logs={"endpoint": http(port)},
         ),
-        answer=b'{"valid": true}',
+        answer=lambda: lambda _: b'{"valid": true}',
+        less={"config": {"api_key": "DD_API_KEY", "apm_stats": False}},
     ),
     Case(
         "azure-monitor",
@@ -274,7 +282,8 @@ CASES = [
             "AZURE_CONNECTION": "InstrumentationKey=00000000-0000-0000-0000-000000000001;"
             f"IngestionEndpoint={http(port)}/"
         },
-        answer=b'{"itemsReceived": 1, "itemsAccepted": 1, "errors": []}',
+        answer=lambda: lambda _: b'{"itemsReceived": 1, "itemsAccepted": 1, "errors": []}',
+        lost=ALL,
     ),
     Case(
         "aws-xray",
@@ -283,7 +292,7 @@ CASES = [
         fixed({"region": "eu-west-1"}),
         fixed({"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "not-a-secret"}),
         lambda port: exporter("awsxray/aws-xray", endpoint=http(port)),
-        answer=b'{"UnprocessedTraceSegments": []}',
+        answer=lambda: lambda _: b'{"UnprocessedTraceSegments": []}',
     ),
     Case(
         "google-cloud",
@@ -302,4 +311,19 @@ CASES = [
         ),
         grpc=True,
     ),
+    Case(
+        "clickhouse-http",
+        "clickhouse",
+        {
+            signal: Arrival("/", {"authorization": basic("floe", "ch-1")}, name)
+            for signal, name in zip(ALL, (SPAN, METRIC, LOG), strict=True)
+        },
+        endpoint(username="floe", password="CLICKHOUSE_PASSWORD"),
+        fixed({"CLICKHOUSE_PASSWORD": "ch-1"}),
+        # Blocks that can be looked into.
+        lambda port: exporter("clickhouse/clickhouse", compress="none"),
+        answer=ClickHouse,
+    ),
+    Case("clickhouse-native", "clickhouse", {}, fixed({"endpoint": "tcp://clickhouse:9000"})),
+    Case("debug", "debug", {}),
 ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import re
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +30,36 @@ WAYS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def destination(case: Case, port: int) -> Any:
+def destination(case: Case, port: int) -> dict[str, Any]:
     """A case as a manifest has it."""
     return {"type": case.backend, "config": case.config(port)}
 
 
-def refusal(case: Case, way: str, otelcol: str) -> str:
-    """What the Collector has against a case's configuration; nothing if it accepts it."""
+@dataclass(frozen=True)
+class Verdict:
+    """What the Collector has against a configuration, nothing if it accepts it; and what it was built without."""
+
+    refusal: str = ""
+    lacks: str = ""
+
+
+def verdict(case: Case, way: str, otelcol: str) -> Verdict:
+    """Has the real Collector check what is rendered of a case. Where it lacks a component, it checks the rest."""
+    said = _check(destination(case, 4318), case, way, otelcol)
+    lacks = re.search(r"FLOE-K011.* needs: (.*)", said)
+    if not lacks:
+        return Verdict(refusal=said)
+    if case.less is None:
+        return Verdict(lacks=lacks[1])
+    return Verdict(_check(destination(case, 4318) | case.less, case, way, otelcol), lacks[1])
+
+
+def _check(backend: dict[str, Any], case: Case, way: str, otelcol: str) -> str:
     topology, section = WAYS[way]
     with tempfile.TemporaryDirectory() as directory:
-        section = json.loads(json.dumps(section).replace('"queues"', json.dumps(f"{directory}/queues")))
-        path = manifest(Path(directory), destination(case, 4318), {"version": version(otelcol), **section})
+        if section.get("storage_directory"):
+            section = section | {"storage_directory": f"{directory}/queues"}
+        path = manifest(Path(directory), backend, {"version": version(otelcol), **section})
         done = cli(
             "collector", "check", path, "--topology", topology, "--otelcol", otelcol, env=case.env(4318)
         )
@@ -48,7 +68,7 @@ def refusal(case: Case, way: str, otelcol: str) -> str:
 
 def arrived(case: Case, otelcol: str, directory: Path) -> dict[str, str]:
     """Runs the rendered configuration, sends a span, a metric and a log record, and says of each signal how it failed to arrive; nothing if it did."""
-    server = stand_in.grpc_server() if case.grpc else stand_in.http(lambda _: case.answer)
+    server = stand_in.grpc_server() if case.grpc else stand_in.http(case.answer())
     try:
         path = manifest(directory, destination(case, server.port), {"version": version(otelcol)})
         running = Collector(

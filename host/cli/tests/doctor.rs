@@ -1,6 +1,10 @@
 //! `doctor` against servers that have each one thing wrong with them.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up fails"
+)]
 
 #[path = "../../../adapters/otlp/tests/otlp/certificates.rs"]
 mod certificates;

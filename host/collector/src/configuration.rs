@@ -203,6 +203,7 @@ impl Configuration {
                 pipelines: pipelines.all,
                 // A receiver with TLS is not called by its own Collector.
                 telemetry: service::telemetry(
+                    &version,
                     &deployment.environment,
                     topology,
                     site,

@@ -4,11 +4,14 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::configuration::{Site, Topology};
 use crate::receiver::{self, HTTP};
+use crate::version::CollectorVersion;
 
 /// Port of the health check.
 pub(crate) const HEALTH: u16 = 13133;
 /// Port of its metrics, in Prometheus' format.
 pub(crate) const METRICS: u16 = 8888;
+/// The minor version that is known to take the resource as a list, and warns of the older mapping.
+const RESOURCE_IS_A_LIST: u64 = 161;
 /// `service.name` of its own telemetry.
 pub(crate) const NAME: &str = "floe-collector";
 
@@ -18,7 +21,13 @@ pub(crate) fn health(topology: Topology, site: Site) -> Json {
 }
 
 /// `service.telemetry`. With `along` its metrics are sent to its own receiver, and so to where metrics go.
-pub(crate) fn telemetry(environment: &str, topology: Topology, site: Site, along: bool) -> Json {
+pub(crate) fn telemetry(
+    version: &CollectorVersion,
+    environment: &str,
+    topology: Topology,
+    site: Site,
+    along: bool,
+) -> Json {
     // On a machine of its own nobody else needs it; in Kubernetes Prometheus is elsewhere.
     let host = match site {
         Site::Machine => "localhost",
@@ -34,12 +43,23 @@ pub(crate) fn telemetry(environment: &str, topology: Topology, site: Site, along
             }},
         }}));
     }
-    let mut resource = Map::new();
-    resource.insert("service.name".to_owned(), json!(NAME));
-    resource.insert("floe.collector.topology".to_owned(), json!(topology.word()));
+    let mut attributes = vec![
+        ("service.name", NAME),
+        ("floe.collector.topology", topology.word()),
+    ];
     if !environment.is_empty() {
-        resource.insert("deployment.environment.name".to_owned(), json!(environment));
+        attributes.push(("deployment.environment.name", environment));
     }
+    let resource = match version.has(RESOURCE_IS_A_LIST) {
+        true => {
+            json!({"attributes": attributes.iter().map(|(name, value)| json!({"name": name, "value": value})).collect::<Vec<_>>()})
+        }
+        false => attributes
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), json!(value)))
+            .collect::<Map<_, _>>()
+            .into(),
+    };
     json!({
         "logs": {"level": "info", "encoding": "json"},
         "metrics": {"level": "normal", "readers": readers},
