@@ -60,6 +60,10 @@ test-rust: _policy
 test-python *ARGS: _python
     cd adapters/python && PATH={{site}}/bin:$PATH {{python}} -m pytest {{ARGS}}
 
+# A third party's backend, written in Python, and ones that misbehave.
+test-third-party *ARGS: _python
+    {{python}} -m pytest tests/third_party {{ARGS}}
+
 # W3C Trace Context on the wire, by a service on each host.
 conformance *ARGS: _conformance _python
     FLOE_CONFORMANCE={{conformance-service}} {{python}} -m pytest tests/conformance {{ARGS}}

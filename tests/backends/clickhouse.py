@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from urllib.parse import parse_qs, urlsplit
 
 from stand_in import Request
 
 COLUMN = re.compile(r"^\s*`?(\w+)`? +(.+?)(?: +COMMENT '.*?')?(?: +CODEC\(.*\))?,?$")
-TABLE = re.compile(r'(?:CREATE TABLE IF NOT EXISTS|DESC(?:RIBE)? TABLE) +(\S+)')
+TABLE = re.compile(r"(?:CREATE TABLE IF NOT EXISTS|DESC(?:RIBE)? TABLE) +(\S+)")
 
 
 class ClickHouse:
@@ -18,7 +19,9 @@ class ClickHouse:
         self.tables: dict[str, list[tuple[str, str]]] = {}
 
     def __call__(self, request: Request) -> bytes:
-        query = parse_qs(urlsplit(request.path).query).get("query", [""])[0] or request.body.decode("utf-8", "replace")
+        query = parse_qs(urlsplit(request.path).query).get("query", [""])[0] or request.body.decode(
+            "utf-8", "replace"
+        )
         table = TABLE.search(query)
         name = table[1].replace('"', "").replace("`", "") if table else ""
         if "displayName()" in query:
@@ -56,7 +59,7 @@ def columns(statement: str) -> list[tuple[str, str]]:
 INFO = b"\1\0\2\xff\xff\xff\xff\0"
 
 
-def block(types: list[str], rows: list[list[str | int]], serialization: bytes = b"") -> bytes:
+def block(types: list[str], rows: Sequence[Sequence[str | int]], serialization: bytes = b"") -> bytes:
     """A block of ClickHouse's format Native. `serialization` stands behind a column's type."""
     made = varint(len(types)) + varint(len(rows))
     for number, kind in enumerate(types):

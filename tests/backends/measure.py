@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import stand_in
 import telemetry
-from cases import Case
-from collector import Collector, cli, manifest, rendered, version
+from cases import Arrival, Case
+from otelcol import Collector, cli, manifest, rendered, version
 
 #: Sections on the Collector for which every backend is checked.
 WAYS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -66,6 +68,18 @@ def _check(backend: dict[str, Any], case: Case, way: str, otelcol: str) -> str:
         return "" if done.returncode == 0 else done.stderr
 
 
+def _logged(running: Collector, arrival: Arrival) -> bool:
+    return arrival.holds.decode() in running.log()
+
+
+def wait_for(holds: Callable[[], bool], seconds: float = 20) -> None:
+    """Returns when it holds."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.1)
+
+
 def arrived(case: Case, otelcol: str, directory: Path) -> dict[str, str]:
     """Runs the rendered configuration, sends a span, a metric and a log record, and says of each signal how it failed to arrive; nothing if it did."""
     server = stand_in.grpc_server() if case.grpc else stand_in.http(case.answer())
@@ -87,7 +101,10 @@ def arrived(case: Case, otelcol: str, directory: Path) -> dict[str, str]:
             found = {}
             for signal, arrival in case.arrivals.items():
                 try:
-                    server.wait(lambda request, a=arrival, s=signal: a.is_met(s, request))  # type: ignore[misc]
+                    if case.log:
+                        wait_for(partial(_logged, running, arrival))
+                    else:
+                        server.wait(partial(arrival.is_met, signal))
                     found[signal] = ""
                 except AssertionError as error:
                     found[signal] = f"{error}\n{running.log()[-3000:]}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import grpc
+import grpc  # type: ignore[import-untyped]
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,10 @@ def http(answer: Answer = lambda _: b"{}", *, port: int = 0) -> StandIn:
 
         def take(self) -> None:
             request = Request(
-                self.command, self.path, {key.lower(): value for key, value in self.headers.items()}, self.read()
+                self.command,
+                self.path,
+                {key.lower(): value for key, value in self.headers.items()},
+                self.read(),
             )
             stand_in.keep(request)
             body = answer(request)
@@ -117,7 +120,7 @@ def http(answer: Answer = lambda _: b"{}", *, port: int = 0) -> StandIn:
     return stand_in
 
 
-class _Any(grpc.GenericRpcHandler):
+class _Any(grpc.GenericRpcHandler):  # type: ignore[misc]
     """Every method there is: the request's bytes are kept, the answer is an empty message."""
 
     def __init__(self, stand_in: StandIn) -> None:

@@ -10,8 +10,9 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
-from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeLogs
+from opentelemetry.proto.logs.v1.logs_pb2 import SEVERITY_NUMBER_INFO, LogRecord, ResourceLogs, ScopeLogs
 from opentelemetry.proto.metrics.v1.metrics_pb2 import (
+    AGGREGATION_TEMPORALITY_CUMULATIVE,
     Metric,
     NumberDataPoint,
     ResourceMetrics,
@@ -22,7 +23,11 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
 Export = ExportTraceServiceRequest | ExportMetricsServiceRequest | ExportLogsServiceRequest
-SIGNALS = {"traces": ExportTraceServiceRequest, "metrics": ExportMetricsServiceRequest, "logs": ExportLogsServiceRequest}
+SIGNALS: dict[str, type[Export]] = {
+    "traces": ExportTraceServiceRequest,
+    "metrics": ExportMetricsServiceRequest,
+    "logs": ExportLogsServiceRequest,
+}
 #: A counter that runs has begun once.
 BEGIN = time.time_ns() - 60_000_000_000
 #: A trace of now: AWS takes the first 32 bits for its time.
@@ -68,18 +73,22 @@ def span(
 def traces(spans: Iterable[Span], about: Resource | None = None) -> ExportTraceServiceRequest:
     """A request with spans."""
     scope = ScopeSpans(spans=spans)
-    return ExportTraceServiceRequest(resource_spans=[ResourceSpans(resource=about or resource(), scope_spans=[scope])])
+    return ExportTraceServiceRequest(
+        resource_spans=[ResourceSpans(resource=about or resource(), scope_spans=[scope])]
+    )
 
 
 def one_of_each(step: int = 0) -> dict[str, Export]:
     """A span, a cumulative counter's point and a log record. A later step has a larger count, as a running counter has."""
     now = time.time_ns()
     point = NumberDataPoint(start_time_unix_nano=BEGIN, time_unix_nano=now, as_int=42 + step)
-    total = Sum(data_points=[point], aggregation_temporality=2, is_monotonic=True)
+    total = Sum(
+        data_points=[point], aggregation_temporality=AGGREGATION_TEMPORALITY_CUMULATIVE, is_monotonic=True
+    )
     record = LogRecord(
         time_unix_nano=now,
         observed_time_unix_nano=now,
-        severity_number=9,
+        severity_number=SEVERITY_NUMBER_INFO,
         severity_text="INFO",
         body=AnyValue(string_value=NAMES["logs"]),
     )
@@ -89,7 +98,9 @@ def one_of_each(step: int = 0) -> dict[str, Export]:
             resource_metrics=[
                 ResourceMetrics(
                     resource=resource(),
-                    scope_metrics=[ScopeMetrics(metrics=[Metric(name=NAMES["metrics"], unit="1", sum=total)])],
+                    scope_metrics=[
+                        ScopeMetrics(metrics=[Metric(name=NAMES["metrics"], unit="1", sum=total)])
+                    ],
                 )
             ]
         ),
@@ -112,7 +123,7 @@ def send(port: int, signal: str, request: Export) -> None:
 
 def decoded(signal: str, body: bytes) -> Export:
     """OTLP as protobuf."""
-    request: Export = SIGNALS[signal]()
+    request = SIGNALS[signal]()
     request.ParseFromString(body)
     return request
 

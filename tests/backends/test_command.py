@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from collector import cli, manifest, rendered
+from otelcol import cli, manifest, rendered
 
 HERE = Path(__file__).parent
 DATADOG = {"type": "datadog", "config": {"api_key": "DD_API_KEY"}}
@@ -37,7 +37,7 @@ def test_check_tells_a_missing_component_from_a_wrong_configuration(newest: str,
         tmp_path / "small",
         'case "$1" in --version) echo otelcol-small version 0.161.0;; '
         f"components) printf '{components}';; "
-        "*) echo \"error decoding 'exporters': unknown type: \\\"datadog\\\"\" >&2; exit 1;; esac",
+        '*) echo "error decoding \'exporters\': unknown type: \\"datadog\\"" >&2; exit 1;; esac',
     )
     done = cli("collector", "check", path, "--otelcol", small)
     assert done.returncode == 1

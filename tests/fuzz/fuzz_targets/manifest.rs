@@ -3,12 +3,13 @@
 #![allow(missing_docs, reason = "the macro's own items")]
 
 use floe_policy::Policy;
+use floe_policy::bindings::exports::floe::telemetry::collector;
 use floe_policy::bindings::exports::floe::telemetry::configuration::Guest as _;
 use floe_policy::bindings::exports::floe::telemetry::propagation::Guest as _;
 use floe_policy::bindings::exports::floe::telemetry::types::{Severity, SpanKind};
 use floe_policy::component::Component;
 use floe_policy::sampling::decide;
-use floe_telemetry_fuzz::{MANIFEST, NONE, are_attributes, is_canonical_baggage, warnings, well_said};
+use floe_telemetry_fuzz::{MANIFEST, NONE, are_attributes, batches, exporters, is_canonical_baggage, warnings, well_said};
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
     let outcome = Policy::configure(text, &[], &[]);
@@ -29,10 +30,10 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
                     diagnostic.line
                 );
             }
-            Component::configure(MANIFEST.to_owned(), Vec::new()).expect("a manifest");
+            Component::configure(MANIFEST.to_owned(), Vec::new(), Vec::new()).expect("a manifest");
             let before = Component::child_baggage(String::new());
             assert_eq!(
-                Component::configure(text.to_owned(), Vec::new()).err().as_ref(),
+                Component::configure(text.to_owned(), Vec::new(), Vec::new()).err().as_ref(),
                 Some(found)
             );
             assert_eq!(Component::child_baggage(String::new()), before);
@@ -42,22 +43,13 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
             are_attributes(&plan.resource);
             are_attributes(&plan.attributes);
             are_attributes(&plan.sampler.failed.attributes);
-            assert!(plan.batch.size <= plan.batch.queue && plan.batch.size >= 1);
-            assert!(
-                [
-                    plan.batch.delay,
-                    plan.interval,
-                    plan.shutdown,
-                    plan.exporter.timeout
-                ]
-                .iter()
-                .all(|time| *time >= 1)
-            );
-            assert!(
-                plan.exporter.endpoint.starts_with("http://")
-                    || plan.exporter.endpoint.starts_with("https://")
-            );
-            assert!(!plan.exporter.endpoint.contains(['@', '?', '#', ' ', '\n']));
+            assert!(plan.interval >= 1 && plan.shutdown >= 1);
+            batches(&plan.batches);
+            exporters(&plan.exporters);
+            // What can be configured can be explained, and says what a Collector is made from.
+            assert!(Component::explain(text.to_owned(), Vec::new(), Vec::new()).is_ok());
+            let deployment = <Component as collector::Guest>::plan(text.to_owned(), Vec::new()).expect("as before");
+            assert!(!deployment.destinations.is_empty());
             assert!(plan.sampler.limit.is_finite() && plan.sampler.limit >= 0.0);
             assert!(
                 plan.sampler

@@ -3,6 +3,7 @@
 //!
 //! Inputs are text: its first lines are a target's numbers and names, so that a corpus can be read and written by hand.
 
+use floe_policy::bindings::exports::floe::telemetry::configuration::{Batches, Exporters, Reference};
 use floe_policy::bindings::exports::floe::telemetry::types::{Diagnostic, KeyValue, Severity};
 
 /// 2^56, the threshold that keeps nothing.
@@ -248,4 +249,33 @@ pub fn is_canonical_baggage(text: &str) {
 
 fn encoded(value: &str) -> String {
     value.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
+
+/// Checks the batching of a plan.
+pub fn batches(batches: &Batches) {
+    for batch in [&batches.spans, &batches.logs] {
+        assert!(batch.size <= batch.queue && batch.size >= 1 && batch.delay >= 1);
+    }
+}
+
+/// Checks the exporters of a plan: each could be built, if what it refers to is there.
+pub fn exporters(exporters: &Exporters) {
+    for exporter in [&exporters.traces, &exporters.metrics, &exporters.logs].into_iter().flatten() {
+        let endpoint = exporter.endpoint.as_str();
+        assert!(endpoint.starts_with("http://") || endpoint.starts_with("https://"));
+        assert!(!endpoint.contains(['@', '?', '#', ' ', '\n']) && exporter.timeout >= 1);
+        let mut names: Vec<&str> = exporter.headers.iter().map(|header| header.name.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), exporter.headers.len());
+        for header in &exporter.headers {
+            assert!(header.name.bytes().all(|byte| byte.is_ascii_graphic() && !byte.is_ascii_uppercase()));
+            assert!(!header.value.is_empty());
+            for part in &header.value {
+                if let Reference::Text(text) = part {
+                    assert!(text.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
+                }
+            }
+        }
+    }
 }
