@@ -50,13 +50,16 @@ mod warning;
 pub use backends::{Backends, BackendsComponent};
 pub use bindings::exports::floe::telemetry::collector::Deployment;
 pub use bindings::exports::floe::telemetry::configuration::{
-    Batch, Batches, Compression, Explained, Exporter, Exporters, Header, Member, Origin, Plan, Protocol, Reference, Tls, Variable,
+    Batch, Batches, Compression, Explained, Exporter, Exporters, Header, Member, Origin, Plan, Protocol,
+    Reference, Tls, Variable,
 };
 pub use bindings::exports::floe::telemetry::describe::Info;
 pub use bindings::exports::floe::telemetry::operations::{Beginning, Ending, OperationKind, Outcome};
 pub use bindings::exports::floe::telemetry::propagation::{Extraction, Headers};
 pub use bindings::exports::floe::telemetry::sampling::{Decision, Pacing, ParentMode, SamplingIntent};
-pub use bindings::exports::floe::telemetry::types::{Diagnostic, Exception, KeyValue, Severity, Signal, SpanKind};
+pub use bindings::exports::floe::telemetry::types::{
+    Diagnostic, Exception, KeyValue, Severity, Signal, SpanKind,
+};
 pub use clock::{Clock, SystemClock};
 pub use component::Component;
 pub use destination::destination;

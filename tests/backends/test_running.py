@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def test_tail_sampling_keeps_what_failed_and_what_was_slow(
 ) -> None:
     section = {"tail_sampling": {"ratio": 0, "slower_than_millis": 5000, "decision_wait_seconds": 1}}
     mark = telemetry.text("floe.sampling.kept", "failed")
-    traces = [
+    traces: list[Callable[[int], Span]] = [
         lambda trace: telemetry.span("failed", trace=trace, id=2, failed=True),
         lambda trace: telemetry.span("slow", trace=trace, id=2, milliseconds=6000),
         lambda trace: telemetry.span("kept by the SDK", trace=trace, id=2, attributes=[mark]),

@@ -1,6 +1,5 @@
 //! The published JSON Schema is the one of the code, and agrees with the policy.
 
-
 use std::fs;
 
 use floe_policy::bindings::exports::floe::telemetry::types::Diagnostic;

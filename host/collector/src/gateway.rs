@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 use crate::component_id::{LOAD_BALANCING, OTLP_GRPC};
 use crate::configuration::verbatim;
 use crate::fragment::{Component, Fragment, Pipeline};
+use crate::object::object;
 use crate::receiver::GRPC;
 use crate::version::CollectorVersion;
 
@@ -22,10 +23,7 @@ pub(crate) fn fragment(deployment: &Deployment, version: &CollectorVersion) -> F
     let others = OTLP_GRPC.id(version, "gateway");
     let exporter = |id: &str, config: Json| Component {
         id: id.to_owned(),
-        config: match config {
-            Json::Object(config) => config,
-            _ => serde_json::Map::new(),
-        },
+        config: object(config),
     };
     let pipeline = |signal, exporter: &str| Pipeline {
         signal,

@@ -3,6 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use crate::configuration::{Configuration, Topology};
+use crate::object::object;
 use crate::receiver::{GRPC, HTTP};
 use crate::service::{HEALTH, METRICS};
 
@@ -79,7 +80,7 @@ fn name(topology: Topology) -> String {
 
 /// Values for the Helm chart.
 pub(crate) fn helm_values(configuration: &Configuration) -> Json {
-    let mut values = json!({
+    let mut values = object(json!({
         "mode": mode(configuration),
         "fullnameOverride": name(configuration.topology),
         "image": {"repository": IMAGE, "tag": configuration.version.to_string()},
@@ -104,27 +105,35 @@ pub(crate) fn helm_values(configuration: &Configuration) -> Json {
             "jaeger-grpc": {"enabled": false},
             "zipkin": {"enabled": false},
         },
-    });
+    }));
     match configuration.topology {
         // Pods reach the agent of their own machine by the service's name.
         Topology::Agent => {
-            values["service"] = json!({"enabled": true, "internalTrafficPolicy": "Local"});
+            values.insert(
+                "service".to_owned(),
+                json!({"enabled": true, "internalTrafficPolicy": "Local"}),
+            );
             if configuration.directories.queues.is_some() {
-                values["securityContext"] = root();
+                values.insert("securityContext".to_owned(), root());
             }
         }
         // Agents look up every member, so the service has no address of its own.
         Topology::Gateway => {
-            values["replicaCount"] = json!(configuration.sizes.replicas);
-            values["service"] = json!({"enabled": true, "clusterIP": "None"});
+            values.insert("replicaCount".to_owned(), json!(configuration.sizes.replicas));
+            values.insert(
+                "service".to_owned(),
+                json!({"enabled": true, "clusterIP": "None"}),
+            );
             if let Some(claims) = claims(configuration) {
-                values["statefulset"] =
-                    json!({"volumeClaimTemplates": claims, "podManagementPolicy": "Parallel"});
-                values["podSecurityContext"] = json!({"fsGroup": USER});
+                values.insert(
+                    "statefulset".to_owned(),
+                    json!({"volumeClaimTemplates": claims, "podManagementPolicy": "Parallel"}),
+                );
+                values.insert("podSecurityContext".to_owned(), json!({"fsGroup": USER}));
             }
         }
     }
-    values
+    Json::Object(values)
 }
 
 /// The Operator's resource. The Operator itself makes ports, services (also one without an address) and probes from the configuration.
@@ -132,7 +141,7 @@ pub(crate) fn resource(configuration: &Configuration) -> Json {
     let mut environment = environment(configuration);
     // As the chart does: Go collects garbage before the limit, not after it.
     environment.push(json!({"name": "GOMEMLIMIT", "value": format!("{}MiB", configuration.sizes.limit())}));
-    let mut spec = json!({
+    let mut spec = object(json!({
         "mode": mode(configuration),
         "image": format!("{IMAGE}:{}", configuration.version),
         "config": configuration,
@@ -141,18 +150,18 @@ pub(crate) fn resource(configuration: &Configuration) -> Json {
         "envFrom": secrets(configuration),
         "volumes": volumes(configuration),
         "volumeMounts": mounts(configuration),
-    });
+    }));
     match configuration.topology {
         Topology::Agent => {
             if configuration.directories.queues.is_some() {
-                spec["securityContext"] = root();
+                spec.insert("securityContext".to_owned(), root());
             }
         }
         Topology::Gateway => {
-            spec["replicas"] = json!(configuration.sizes.replicas);
+            spec.insert("replicas".to_owned(), json!(configuration.sizes.replicas));
             if let Some(claims) = claims(configuration) {
-                spec["volumeClaimTemplates"] = claims;
-                spec["podSecurityContext"] = json!({"fsGroup": USER});
+                spec.insert("volumeClaimTemplates".to_owned(), claims);
+                spec.insert("podSecurityContext".to_owned(), json!({"fsGroup": USER}));
             }
         }
     }

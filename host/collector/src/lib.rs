@@ -11,6 +11,7 @@ mod document;
 mod fragment;
 mod gateway;
 mod kubernetes;
+mod object;
 mod outlet;
 mod pipelines;
 mod queue;

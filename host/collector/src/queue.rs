@@ -5,6 +5,7 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::component_id::kind;
 use crate::fragment::Component;
+use crate::object::object;
 use crate::sizing::Sizes;
 use crate::version::CollectorVersion;
 
@@ -94,9 +95,7 @@ pub(crate) fn complete(
             "max_interval": "30s",
             "max_elapsed_time": "0s",
         });
-        if let Json::Object(retry) = retry {
-            add(&mut exporter.config, RETRY, retry);
-        }
+        add(&mut exporter.config, RETRY, object(retry));
     }
 }
 

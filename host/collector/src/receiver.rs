@@ -4,6 +4,7 @@ use floe_telemetry::bindings::exports::floe::telemetry::collector::Deployment;
 use serde_json::{Value as Json, json};
 
 use crate::configuration::{Site, Topology, verbatim};
+use crate::object::object;
 
 /// Port of OTLP by gRPC.
 pub(crate) const GRPC: u16 = 4317;
@@ -23,31 +24,33 @@ pub(crate) fn host(topology: Topology, site: Site) -> &'static str {
 /// The receiver's configuration.
 pub(crate) fn otlp(deployment: &Deployment, topology: Topology, site: Site) -> Json {
     let host = host(topology, site);
-    let mut grpc = json!({
+    let mut grpc = object(json!({
         "endpoint": format!("{host}:{GRPC}"),
         "max_recv_msg_size_mib": LARGEST_REQUEST,
-    });
-    let mut http = json!({
+    }));
+    let mut http = object(json!({
         "endpoint": format!("{host}:{HTTP}"),
         "max_request_body_size": LARGEST_REQUEST * 1024 * 1024,
-    });
+    }));
     if topology == Topology::Gateway {
         // Agents connect anew now and then, so that a member that joins the tier gets its part.
-        grpc["keepalive"] =
-            json!({"server_parameters": {"max_connection_age": "60s", "max_connection_age_grace": "60s"}});
+        grpc.insert(
+            "keepalive".to_owned(),
+            json!({"server_parameters": {"max_connection_age": "60s", "max_connection_age_grace": "60s"}}),
+        );
     }
     if let Some(tls) = &deployment.tls {
         // A certificate that was renewed is read without a restart.
-        let mut server = json!({
+        let mut server = object(json!({
             "cert_file": verbatim(&tls.certificate),
             "key_file": verbatim(&tls.key),
             "reload_interval": "1h",
-        });
+        }));
         if !tls.clients.is_empty() {
-            server["client_ca_file"] = json!(verbatim(&tls.clients));
+            server.insert("client_ca_file".to_owned(), json!(verbatim(&tls.clients)));
         }
-        grpc["tls"] = server.clone();
-        http["tls"] = server;
+        grpc.insert("tls".to_owned(), json!(server));
+        http.insert("tls".to_owned(), json!(server));
     }
     json!({"protocols": {"grpc": grpc, "http": http}})
 }

@@ -1,6 +1,10 @@
 //! What configurations hold. Whether the Collector agrees, tests/backends asks a real one.
 
-#![expect(clippy::expect_used, reason = "a test that cannot be set up fails")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot be set up fails"
+)]
 
 use floe_telemetry::bindings::exports::floe::telemetry::collector::{
     Destination, Load, Server, Setting, TailSampling,

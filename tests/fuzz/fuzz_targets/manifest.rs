@@ -9,7 +9,9 @@ use floe_policy::bindings::exports::floe::telemetry::propagation::Guest as _;
 use floe_policy::bindings::exports::floe::telemetry::types::{Severity, SpanKind};
 use floe_policy::component::Component;
 use floe_policy::sampling::decide;
-use floe_telemetry_fuzz::{MANIFEST, NONE, are_attributes, batches, exporters, is_canonical_baggage, warnings, well_said};
+use floe_telemetry_fuzz::{
+    MANIFEST, NONE, are_attributes, batches, exporters, is_canonical_baggage, warnings, well_said,
+};
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
     let outcome = Policy::configure(text, &[], &[]);
@@ -33,7 +35,9 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
             Component::configure(MANIFEST.to_owned(), Vec::new(), Vec::new()).expect("a manifest");
             let before = Component::child_baggage(String::new());
             assert_eq!(
-                Component::configure(text.to_owned(), Vec::new(), Vec::new()).err().as_ref(),
+                Component::configure(text.to_owned(), Vec::new(), Vec::new())
+                    .err()
+                    .as_ref(),
                 Some(found)
             );
             assert_eq!(Component::child_baggage(String::new()), before);
@@ -48,7 +52,8 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
             exporters(&plan.exporters);
             // What can be configured can be explained, and says what a Collector is made from.
             assert!(Component::explain(text.to_owned(), Vec::new(), Vec::new()).is_ok());
-            let deployment = <Component as collector::Guest>::plan(text.to_owned(), Vec::new()).expect("as before");
+            let deployment =
+                <Component as collector::Guest>::plan(text.to_owned(), Vec::new()).expect("as before");
             assert!(!deployment.destinations.is_empty());
             assert!(plan.sampler.limit.is_finite() && plan.sampler.limit >= 0.0);
             assert!(

@@ -32,15 +32,28 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
                 );
             }
             // Headers hold credentials.
-            for variable in variables.iter().filter(|variable| variable.name.ends_with("_HEADERS")) {
-                for value in variable.value.split(',').filter_map(|pair| Some(pair.split_once('=')?.1.trim())) {
-                    assert!(value.len() < 24 || found.iter().all(|diagnostic| !diagnostic.message.contains(value)));
+            for variable in variables
+                .iter()
+                .filter(|variable| variable.name.ends_with("_HEADERS"))
+            {
+                for value in variable
+                    .value
+                    .split(',')
+                    .filter_map(|pair| Some(pair.split_once('=')?.1.trim()))
+                {
+                    assert!(
+                        value.len() < 24
+                            || found.iter().all(|diagnostic| !diagnostic.message.contains(value))
+                    );
                 }
             }
         }
         Ok((policy, plan)) => {
             for code in warnings(&plan.warnings) {
-                assert!(["FLOE-M009", "FLOE-M013", "FLOE-M014", "FLOE-M015"].contains(&code), "{code}");
+                assert!(
+                    ["FLOE-M009", "FLOE-M013", "FLOE-M014", "FLOE-M015"].contains(&code),
+                    "{code}"
+                );
             }
             batches(&plan.batches);
             exporters(&plan.exporters);

@@ -260,16 +260,28 @@ pub fn batches(batches: &Batches) {
 
 /// Checks the exporters of a plan: each could be built, if what it refers to is there.
 pub fn exporters(exporters: &Exporters) {
-    for exporter in [&exporters.traces, &exporters.metrics, &exporters.logs].into_iter().flatten() {
+    for exporter in [&exporters.traces, &exporters.metrics, &exporters.logs]
+        .into_iter()
+        .flatten()
+    {
         let endpoint = exporter.endpoint.as_str();
         assert!(endpoint.starts_with("http://") || endpoint.starts_with("https://"));
         assert!(!endpoint.contains(['@', '?', '#', ' ', '\n']) && exporter.timeout >= 1);
-        let mut names: Vec<&str> = exporter.headers.iter().map(|header| header.name.as_str()).collect();
+        let mut names: Vec<&str> = exporter
+            .headers
+            .iter()
+            .map(|header| header.name.as_str())
+            .collect();
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), exporter.headers.len());
         for header in &exporter.headers {
-            assert!(header.name.bytes().all(|byte| byte.is_ascii_graphic() && !byte.is_ascii_uppercase()));
+            assert!(
+                header
+                    .name
+                    .bytes()
+                    .all(|byte| byte.is_ascii_graphic() && !byte.is_ascii_uppercase())
+            );
             assert!(!header.value.is_empty());
             for part in &header.value {
                 if let Reference::Text(text) = part {

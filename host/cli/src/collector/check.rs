@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output};
 
-use floe_telemetry::Problem;
+use floe_telemetry::{Diagnostic, Problem, Severity};
 use floe_telemetry_collector::version::CollectorVersion;
 use floe_telemetry_collector::{Configuration, Format, Topology};
 
 use super::{Source, origin};
 use crate::Failure;
+use crate::report::Report;
 
 /// Names of Collectors on PATH.
 const NAMES: [&str; 3] = ["otelcol-contrib", "otelcol", "otelcol-floe"];
@@ -35,15 +36,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     collector.validate(&configuration, &document)?;
     let wanted = &configuration.version;
     if !wanted.is_like(&collector.version) {
-        let problem = Problem::new(
-            "FLOE-K012",
-            format!(
-                "the manifest is for the Collector {wanted}, and {} checked it",
-                collector.version
-            ),
-            "check with that version, or write the one that runs as the Collector's version in the manifest",
-        );
-        eprintln!("{}", problem.to_string().replacen("error", "warning", 1));
+        crate::report(&Report {
+            file: &arguments.source.manifest.display().to_string(),
+            text: None,
+            diagnostics: &[Diagnostic {
+                code: "FLOE-K012".to_owned(),
+                severity: Severity::Warning,
+                path: "observability.telemetry.collector.version".to_owned(),
+                line: 0,
+                column: 0,
+                message: format!(
+                    "the manifest is for the Collector {wanted}, and {} checked it",
+                    collector.version
+                ),
+                help: "check with that version, or write the one that runs".to_owned(),
+            }],
+        });
     }
     let unset: Vec<&str> = unset(&configuration).collect();
     crate::say(format_args!(
