@@ -32,7 +32,7 @@ demo *ARGS: _cli _python
     @{{CARGO_TARGET_DIR}}/debug/floe-telemetry demo --python {{python}} {{ARGS}}
 
 # Checks and tests everything; what CI runs.
-test: check test-rust test-python conformance end-to-end
+test: check test-rust test-python test-third-party conformance end-to-end test-backends
 
 # Formats, lints and types, in both languages.
 check: _policy _python
@@ -44,6 +44,8 @@ check: _policy _python
     cd adapters/python && {{python}} -m mypy
     {{python}} -m mypy --strict --explicit-package-bases examples/pipeline/sales_pipeline
     MYPYPATH=tests/end_to_end:tests/conformance {{python}} -m mypy --strict tests/end_to_end/*.py tests/conformance/*.py tests/component/*.py tests/benchmarks/python/*.py
+    cd tests/backends && {{python}} -m mypy --strict *.py
+    MYPYPATH=tests/third_party {{python}} -m mypy --strict tests/third_party/evil.py tests/third_party/test_third_party.py
 
 # Puts the code in the project's format.
 format: _python
@@ -63,6 +65,16 @@ test-python *ARGS: _python
 # A third party's backend, written in Python, and ones that misbehave.
 test-third-party *ARGS: _python
     {{python}} -m pytest tests/third_party {{ARGS}}
+
+# Every backend through the newest real Collector: validated, and passed on to a stand-in of the backend.
+test-backends *ARGS: _cli _python
+    FLOE_OTELCOL_FULL=$(tests/collector/build.sh full) FLOE_CLI={{CARGO_TARGET_DIR}}/debug/floe-telemetry \
+    {{python}} -m pytest tests/backends {{ARGS}}
+
+# Prints backend x signal x accepted by the newest Collector and by one from before the renames x passed on, as measured.
+backends: _cli _python
+    @FLOE_CLI={{CARGO_TARGET_DIR}}/debug/floe-telemetry {{python}} tests/backends/table.py \
+        $(tests/collector/build.sh full) $(tests/collector/build.sh before-renames)
 
 # W3C Trace Context on the wire, by a service on each host.
 conformance *ARGS: _conformance _python
@@ -92,9 +104,9 @@ policy:
 component: _python
     tests/component/compare.sh {{python}} {{component}}
 
-# Builds the Collector of the end-to-end tests, or finds one, and prints its path.
-collector:
-    @tests/collector/build.sh
+# Builds the Collector of the end-to-end tests, or finds one, and prints its path. Arguments: full, or before-renames
+collector *WHICH:
+    @tests/collector/build.sh {{WHICH}}
 
 # Gives every parser odd input for so many seconds each and checks that its laws hold. Arguments: names of targets of tests/fuzz
 fuzz SECONDS='20' *TARGETS='':
