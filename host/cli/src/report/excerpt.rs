@@ -67,10 +67,16 @@ impl Excerpt {
     }
 }
 
-/// Whether the message shows the value. A short one could be found in any message, but is no secret either.
+/// Whether the message shows the value: text in quotes, anything else as a word.
 fn is_said(value: &str, found: &Diagnostic) -> bool {
     let inner = value.trim().trim_matches(['"', '\'']);
-    !inner.is_empty() && found.message.contains(inner)
+    let is_text = inner.parse::<f64>().is_err() && !matches!(inner, "true" | "false");
+    !inner.is_empty()
+        && if is_text {
+            found.message.contains(&format!("\"{inner}\""))
+        } else {
+            found.message.split([' ', '"', ',']).any(|word| word == inner)
+        }
 }
 
 /// A line's tokens, which put together are the line.
