@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import cramjam
 import grpc  # type: ignore[import-untyped]
 
 
@@ -98,6 +99,8 @@ def http(answer: Answer = lambda _: b"{}", *, port: int = 0) -> StandIn:
             else:
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
             match self.headers.get("content-encoding", ""):
+                case "snappy":
+                    return bytes(cramjam.snappy.decompress_raw(body))
                 case "gzip":
                     return gzip.decompress(body)
                 case "deflate" | "zlib":

@@ -212,9 +212,14 @@ impl Setting {
         }
         let text = text.trim();
         let refused = match self.kind {
-            Kind::Secret => match is_variable(text) {
-                true => return Some(Value::Secret(text.to_owned())),
-                false => (
+            // The name, or a reference as the Collector and the rest of the manifest write it.
+            Kind::Secret => match text
+                .strip_prefix("${env:")
+                .and_then(|name| name.strip_suffix('}'))
+                .unwrap_or(text)
+            {
+                name if is_variable(name) => return Some(Value::Secret(name.to_owned())),
+                _ => (
                     diagnostic::SECRET_VALUE,
                     format!("{} is not the name of an environment variable", self.name),
                 ),

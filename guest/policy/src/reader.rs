@@ -8,6 +8,7 @@ use crate::diagnostic::{self, Place};
 use crate::fields::{Field, Findings, Section};
 use crate::layers::Layer;
 use crate::settings::{Kind, Names, Settings, Visitor};
+use crate::variables::MODE;
 
 /// Where each effective value came from, in the order of reading.
 #[derive(Debug, Default)]
@@ -44,7 +45,7 @@ impl Journal {
             && found.origin == Origin::Default
         {
             found.value = value.into().to_string();
-            if !source_is_default {
+            if !source_is_default && !source.is_empty() {
                 found.origin = Origin::Derived;
                 source.clone_into(&mut found.source);
             }
@@ -178,7 +179,10 @@ impl<'a> Reader<'a> {
         while let Some(field) = next {
             let mut found = Findings::new();
             let value = kind.read(&field, &mut found);
-            let ignored = K::IGNORABLE && value.is_none() && matches!(field.layer(), Layer::Variable(_));
+            // Another environment than was meant would send telemetry elsewhere.
+            let ignored = K::IGNORABLE
+                && value.is_none()
+                && matches!(field.layer(), Layer::Variable(name) if name != MODE);
             if ignored {
                 found.iter_mut().for_each(ignore);
             }

@@ -38,8 +38,8 @@ const TABLE: [Row; 58] = [
     ("OTEL_SDK_DISABLED", &["enabled"], Disabled),
     ("OTEL_RESOURCE_ATTRIBUTES", &[RESOURCE], Attributes),
     ("OTEL_SERVICE_NAME", &[RESOURCE, "service.name"], Text),
-    ("FLOE_MODE", &[RESOURCE, "floe.mode"], Text),
-    ("FLOE_MODE", &[RESOURCE, "deployment.environment.name"], Text),
+    (MODE, &[RESOURCE, "floe.mode"], Text),
+    (MODE, &[RESOURCE, "deployment.environment.name"], Text),
     ("OTEL_EXPORTER_OTLP_ENDPOINT", &["otlp_endpoint"], Text),
     ("OTEL_EXPORTER_OTLP_PROTOCOL", &["otlp_protocol"], Text),
     ("OTEL_EXPORTER_OTLP_INSECURE", &["insecure"], Boolean),
@@ -240,6 +240,8 @@ const TABLE: [Row; 58] = [
     (SAMPLER_ARGUMENT, &[], Text),
 ];
 
+/// Names the environment.
+pub const MODE: &str = "FLOE_MODE";
 /// Names the one sampler of the process.
 pub const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
 /// Its argument.

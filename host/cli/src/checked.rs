@@ -23,15 +23,7 @@ impl Checked {
         let (_, plan) = Policy::configure(component.clone(), manifest)?;
         let deployment = Policy::deployment(component, manifest)?;
         let backends = Backends::load(directory(manifest, &deployment).as_deref())?;
-        let targets = Target::render(&deployment.destinations, &backends, &deployment.version).map_err(
-            |unrendered| match unrendered {
-                Unrendered::Refused(diagnostics) => Error::Manifest {
-                    file: manifest.file.clone(),
-                    diagnostics,
-                },
-                Unrendered::Problem(problem) => problem.into(),
-            },
-        )?;
+        let targets = rendered(manifest, &deployment, &backends)?;
         Ok(Self {
             plan,
             deployment,
@@ -39,10 +31,37 @@ impl Checked {
         })
     }
 
+    /// Checks the backends of every environment, not of this one alone.
+    pub(crate) fn environments(manifest: &Manifest) -> Result<(), Error> {
+        for environment in ["dev", "staging", "prod"] {
+            let variables = manifest.clone();
+            let manifest = manifest.clone().with_variables(move |name| match name {
+                "FLOE_MODE" => Some(environment.to_owned()),
+                name => variables.variable(name),
+            });
+            let deployment = Policy::deployment(Component::load()?, &manifest)?;
+            let backends = Backends::load(directory(&manifest, &deployment).as_deref())?;
+            rendered(&manifest, &deployment, &backends)?;
+        }
+        Ok(())
+    }
+
     /// What deserves attention but was accepted.
     pub(crate) fn warnings(&self) -> Vec<Diagnostic> {
         self.plan.warnings.clone()
     }
+}
+
+fn rendered(manifest: &Manifest, deployment: &Deployment, backends: &Backends) -> Result<Vec<Target>, Error> {
+    Target::render(&deployment.destinations, backends, &deployment.version).map_err(|unrendered| {
+        match unrendered {
+            Unrendered::Refused(diagnostics) => Error::Manifest {
+                file: manifest.file.clone(),
+                diagnostics,
+            },
+            Unrendered::Problem(problem) => problem.into(),
+        }
+    })
 }
 
 /// The manifest's directory of backends, which is relative to its file.

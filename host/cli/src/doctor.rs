@@ -88,7 +88,7 @@ fn examine(arguments: &Arguments, report: &mut Report) -> Result<(), Failure> {
             report.add(Finding::good(
                 Step::Export,
                 name(signal),
-                "not exported, as the manifest says",
+                "not exported: the manifest or a variable says so",
             ));
         }
     }

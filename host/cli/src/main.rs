@@ -13,7 +13,7 @@ mod schema;
 mod validate;
 
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -94,9 +94,11 @@ fn say(line: impl Display) {
 
 /// Logs of this process: to standard error from warnings on (or as `RUST_LOG` says), and to where telemetry goes.
 fn log(telemetry: &TelemetryProvider) {
-    let console = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    let console = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new("warn,opentelemetry=off,opentelemetry_sdk=off"));
     let console = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .without_time()
         .with_target(false)
         .with_filter(console);

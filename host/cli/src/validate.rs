@@ -23,7 +23,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let file = arguments.manifest.display().to_string();
     let manifest = Manifest::read(&arguments.manifest);
     let checked = match &manifest {
-        Ok(manifest) => Checked::of(manifest),
+        Ok(manifest) => {
+            Checked::of(manifest).and_then(|checked| Checked::environments(manifest).map(|()| checked))
+        }
         Err(problem) => Err(problem.clone().into()),
     };
     let diagnostics = match &checked {

@@ -83,6 +83,20 @@ impl Settings for Collector {
             &mut self.tls,
         );
     }
+
+    fn check(&self, place: &Place, findings: &mut Findings) {
+        if let Some(storage) = self.storage.as_deref().filter(|path| !path.starts_with('/')) {
+            let place = Place {
+                path: format!("{}.storage_directory", place.path),
+                ..place.clone()
+            };
+            findings.push(place.error(
+                diagnostic::WRONG_VALUE,
+                format!("{} is no absolute path", shown(storage)),
+                "write where the queues are on the Collector's machine, such as /var/lib/otelcol",
+            ));
+        }
+    }
 }
 
 /// `tail_sampling`.

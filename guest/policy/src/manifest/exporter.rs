@@ -329,11 +329,41 @@ fn check_endpoint(
         )),
         _ => {}
     }
+    if let Some(end) = ["/v1/traces", "/v1/metrics", "/v1/logs"]
+        .iter()
+        .find(|end| endpoint.path.ends_with(**end))
+        && url.len() > endpoint.url("https").len().max(endpoint.url("http").len())
+    {
+        findings.push(place.warning(
+            diagnostic::CONFLICT,
+            format!("the signal's path is added to {end}"),
+            "write the base URL without it, or the whole URL in traces, metrics or logs",
+        ));
+    }
+    let port = endpoint
+        .rest
+        .split('/')
+        .next()
+        .and_then(|authority| authority.rsplit_once(':'));
+    let other = match (protocol, port) {
+        (Protocol::HttpProtobuf, Some((_, "4317"))) if endpoint.scheme.is_some() => Some((
+            "4317 is the port of gRPC",
+            "write port 4318, or otlp_protocol: grpc",
+        )),
+        (Protocol::Grpc, Some((_, "4318"))) => Some((
+            "4318 is the port of HTTP",
+            "write port 4317, or otlp_protocol: http/protobuf",
+        )),
+        _ => None,
+    };
+    if let Some((message, help)) = other {
+        findings.push(place.warning(diagnostic::CONFLICT, message, help));
+    }
     if plain && (files.ca.is_some() || files.certificate.is_some()) {
         findings.push(place.error(
             diagnostic::CONFLICT,
             "there are files for TLS, but the endpoint is one without it",
-            "write https:// in the endpoint, or take `tls` out",
+            "write https:// in the endpoint, or take `tls` out (`tls: null` in an environment); a variable may have set it",
         ));
     } else if plain && credentials && !endpoint.is_local() {
         findings.push(place.warning(

@@ -166,6 +166,7 @@ impl ResourceAttributes {
                 })
                 .collect(),
         };
+        journal.derive(&format!("{PATH}.{}", attribute::MODE), identity.mode.word(), "");
         for (name, value, source) in [
             (
                 "service.name",
