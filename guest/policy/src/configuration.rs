@@ -1,5 +1,7 @@
 //! Manifest and environment variables to the plan. A set variable takes precedence over the manifest, and code over both.
 
+use std::collections::BTreeSet;
+
 use crate::attribute::{self, attribute};
 use crate::bindings::exports::floe::telemetry::collector::{Deployment, Destination};
 use crate::bindings::exports::floe::telemetry::configuration::{
@@ -72,12 +74,15 @@ pub fn configure(
             }
         },
     );
-    let mut seen = Findings::new();
+    let mut seen = BTreeSet::new();
     findings.retain(|found| {
-        !seen.contains(found) && {
-            seen.push(found.clone());
-            true
-        }
+        seen.insert((
+            found.line,
+            found.column,
+            found.path.clone(),
+            found.code.clone(),
+            found.message.clone(),
+        ))
     });
     findings.sort_by_key(|found| (found.line == 0, found.line, found.column));
     match configuration {

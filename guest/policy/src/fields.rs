@@ -158,9 +158,9 @@ impl<'a> Field<'a> {
             return None;
         }
         let section = self.mapping(findings)?;
-        for (key, _) in section.entries {
+        for (key, field) in section.fields() {
             if !known.contains(&key.name.as_str()) {
-                findings.extend(section.unknown(key, known, ""));
+                findings.push(section.unknown(key, &field, known, ""));
             }
         }
         Some(section)
@@ -233,7 +233,11 @@ impl<'a> Field<'a> {
         if found.is_none() {
             findings.push(self.place().error(
                 diagnostic::WRONG_VALUE,
-                format!("{} is not allowed here", shown(text)),
+                if self.shown {
+                    format!("{} is not allowed here", shown(text))
+                } else {
+                    "this is not allowed here".to_owned()
+                },
                 suggestion(text, words).unwrap_or_else(|| format!("write one of: {}", words.join(", "))),
             ));
         }
@@ -348,21 +352,20 @@ impl<'a> Section<'a> {
     }
 
     /// The diagnostic for a key that nobody knows. `otherwise` is what to do where no known key is close.
-    pub fn unknown(&self, key: &Key, known: &[&str], otherwise: &str) -> Option<Diagnostic> {
-        let (_, field) = self.fields().find(|(found, _)| found.name == key.name)?;
+    pub fn unknown(&self, key: &Key, field: &Field<'_>, known: &[&str], otherwise: &str) -> Diagnostic {
         let place = Place {
             line: key.line,
             column: key.column,
             ..field.place()
         };
-        Some(place.error(
+        place.error(
             diagnostic::UNKNOWN_KEY,
-            format!("unknown key {}", shown(&key.name)),
+            format!("unknown key {}", shown(&safe_key(&key.name))),
             suggestion(&key.name, known).unwrap_or_else(|| match otherwise {
                 "" => format!("known keys: {}", known.join(", ")),
                 otherwise => otherwise.to_owned(),
             }),
-        ))
+        )
     }
 
     fn path_of(&self, key: &str) -> String {
@@ -396,6 +399,14 @@ fn decimal(number: f64) -> String {
 /// Whether a text would be a number or a boolean without its quotes.
 fn is_other_scalar(text: &str) -> bool {
     text.parse::<f64>().is_ok() || matches!(text, "true" | "false")
+}
+
+/// A key as it may be shown. What follows a colon or an equals sign is a value that a space is missing before, and may be a secret.
+pub fn safe_key(key: &str) -> String {
+    match key.split_once([':', '=']) {
+        Some((name, _)) => format!("{name}…"),
+        None => key.to_owned(),
+    }
 }
 
 /// "did you mean", where something is close.

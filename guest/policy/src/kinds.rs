@@ -132,6 +132,27 @@ impl<T: Copy + PartialEq> Kind for Choice<T> {
     }
 }
 
+/// A type whose values no message shows: people put secrets beside where they belong.
+#[derive(Debug)]
+pub struct Unshown<K>(pub K);
+
+impl<K: Kind> Kind for Unshown<K> {
+    type Value = K::Value;
+    const IGNORABLE: bool = K::IGNORABLE;
+
+    fn read(&self, field: &Field<'_>, findings: &mut Findings) -> Option<K::Value> {
+        self.0.read(&field.clone().unshown(), findings)
+    }
+
+    fn json(&self, value: &K::Value) -> Json {
+        self.0.json(value)
+    }
+
+    fn schema(&self) -> Json {
+        self.0.schema()
+    }
+}
+
 /// Text of at most 128 characters with no control character.
 #[derive(Debug)]
 pub struct Name;

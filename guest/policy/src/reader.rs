@@ -139,7 +139,7 @@ fn visit<S: Settings>(
                     journal: &mut Journal::default(),
                 };
                 section.visit(&mut reader);
-                field.wrong_type(
+                field.clone().unshown().wrong_type(
                     &format!("a mapping with keys of {}", reader.known.join(", ")),
                     findings,
                 );
@@ -199,9 +199,9 @@ impl<'a> Reader<'a> {
     /// Refuses the keys that nobody asked for.
     fn finish(self) {
         let Some(section) = &self.section else { return };
-        for (key, _) in section.fields() {
+        for (key, field) in section.fields() {
             if !self.known.contains(&key.name.as_str()) {
-                self.findings.extend(section.unknown(key, &self.known, ""));
+                self.findings.push(section.unknown(key, &field, &self.known, ""));
             }
         }
     }
@@ -301,8 +301,11 @@ impl Visitor for Reader<'_> {
                 continue;
             }
             if !(names.allow)(&key.name, field.layer()) {
-                self.findings
-                    .extend(section.unknown(key, &self.known, names.help));
+                let mut found = section.unknown(key, &field, &self.known, names.help);
+                if matches!(field.layer(), Layer::Variable(_)) {
+                    ignore(&mut found);
+                }
+                self.findings.push(found);
             } else if !field.is_null()
                 && let Some((value, field)) = self.value(&kind, Some(field))
             {

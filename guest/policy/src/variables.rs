@@ -317,10 +317,7 @@ fn headers(name: &'static str, text: &str, findings: &mut Findings) -> Option<No
                 checked_name(key.trim()),
                 percent_decode_str(value.trim()).decode_utf8(),
             ) {
-                (Err(reason), _) => Some(format!(
-                    "{} cannot be the name of a header: {reason}",
-                    shown(key.trim())
-                )),
+                (Err(reason), _) => Some(format!("a member has no name of a header: {reason}")),
                 (_, Ok(value)) if is_printable(&value) && !value.is_empty() => None,
                 (Ok(key), _) => Some(format!(
                     "the value of {} is not one that a header can carry",
@@ -365,7 +362,12 @@ fn attributes(name: &'static str, text: &str, findings: &mut Findings) -> Option
             (!key.is_empty()).then(|| (key.into_owned(), value.into_owned()))
         });
         let Some((key, value)) = decoded else {
-            return ignored(name, text, "key1=value1,key2=value2, percent-encoded", findings);
+            findings.push(Place::named(name).warning(
+                diagnostic::WRONG_VARIABLE,
+                "a member is not key=value, percent-encoded; the variable is ignored",
+                "set it to key1=value1,key2=value2, percent-encoded, or unset the variable",
+            ));
+            return None;
         };
         entries.retain(|(found, _)| found.name != key);
         entries.push((Key::new(key), Node::of(Layer::Variable(name), Value::Text(value))));

@@ -5,7 +5,7 @@ use super::reference::{Secret, Text};
 use crate::bindings::exports::floe::telemetry::configuration::{Header, Reference};
 use crate::diagnostic::{self, Place};
 use crate::fields::Findings;
-use crate::kinds::Choice;
+use crate::kinds::{Choice, Unshown};
 use crate::settings::{Settings, Visitor};
 
 /// A scheme.
@@ -40,7 +40,7 @@ impl Settings for Authentication {
         visitor.maybe(
             "auth_type",
             "How the Collector tells who sends: `api_key`, `bearer` or `basic`.",
-            Choice(SCHEMES),
+            Unshown(Choice(SCHEMES)),
             &mut self.scheme,
         );
         visitor.maybe(

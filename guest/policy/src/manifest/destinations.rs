@@ -113,11 +113,11 @@ fn destination(field: &Field<'_>, findings: &mut Findings) -> Option<Destination
     }
     let before = findings.len();
     let section = field.entries()?;
-    for (key, _) in section
+    for (key, field) in section
         .fields()
         .filter(|(key, _)| !KEYS.contains(&key.name.as_str()))
     {
-        findings.extend(section.unknown(key, &KEYS, "settings of the backend go under `config`"));
+        findings.push(section.unknown(key, &field, &KEYS, "settings of the backend go under `config`"));
     }
     match section.get("type") {
         Some(name) => name

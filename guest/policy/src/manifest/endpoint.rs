@@ -161,18 +161,16 @@ pub fn is_host(name: &str) -> bool {
 
 /// The text without what may be a secret: what stands before an `@`, and a query or a fragment.
 fn without_credentials(text: &str) -> String {
-    let shown = text.split(['?', '#']).next().unwrap_or_default();
-    match (shown.find("://"), shown.rfind('@')) {
-        (Some(scheme), Some(at)) if scheme < at => {
-            format!(
-                "{}://…{}",
-                shown.get(..scheme).unwrap_or_default(),
-                shown.get(at..).unwrap_or_default()
-            )
-        }
-        (_, Some(at)) => format!("…{}", shown.get(at..).unwrap_or_default()),
-        _ => shown.to_owned(),
-    }
+    let (scheme, rest) = match text.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), text),
+    };
+    let shown = match rest.rsplit_once('@') {
+        Some((_, host)) => format!("…@{host}"),
+        None => rest.to_owned(),
+    };
+    let shown = shown.split(['?', '#']).next().unwrap_or_default();
+    format!("{scheme}{shown}")
 }
 
 /// A host with a port.

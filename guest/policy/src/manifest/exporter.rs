@@ -160,12 +160,15 @@ impl Target {
             .unwrap_or(Protocol::HttpProtobuf);
         let endpoint = self.endpoint.as_ref().or(common.endpoint.as_ref());
         let url = self.url(common, protocol, signal.name);
-        let files = self
-            .tls
-            .as_ref()
-            .or(common.tls.as_ref())
-            .cloned()
-            .unwrap_or_default();
+        // The authorities, and the client's certificate with its key: each of the signal's own, or of all signals.
+        let own = self.tls.clone().unwrap_or_default();
+        let all = common.tls.clone().unwrap_or_default();
+        let client = if own.certificate.is_some() { &own } else { &all };
+        let files = TlsFiles {
+            ca: own.ca.clone().or(all.ca.clone()),
+            certificate: client.certificate.clone(),
+            key: client.key.clone(),
+        };
         let headers = self.merged_headers(common, findings);
         let timeout = match (self.timeout.or(common.timeout), signal.limit) {
             (Some(one), Some(other)) => one.min(other),

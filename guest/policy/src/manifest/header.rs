@@ -6,7 +6,7 @@ use super::reference::{self, WRITE_A_REFERENCE};
 use crate::baggage::is_token;
 use crate::bindings::exports::floe::telemetry::configuration::{Header, Reference};
 use crate::diagnostic::{self, Place, shown};
-use crate::fields::{Field, Findings};
+use crate::fields::{Field, Findings, safe_key};
 use crate::layers::Layer;
 use crate::redaction;
 use crate::settings::Kind;
@@ -63,19 +63,25 @@ impl Kind for Headers {
     fn read(&self, field: &Field<'_>, findings: &mut Findings) -> Option<Vec<Placed>> {
         let section = field.clone().unshown().mapping(findings)?;
         let mut headers: Vec<Placed> = Vec::new();
-        for (key, value) in section.fields().filter(|(_, value)| !value.is_null()) {
+        for (key, value) in section.fields() {
             let place = value.place();
             let name = match checked_name(&key.name) {
                 Ok(name) => name,
                 Err(reason) => {
                     findings.push(place.error(
                         diagnostic::WRONG_HEADER,
-                        format!("{} cannot be the name of a header: {reason}", shown(&key.name)),
+                        format!(
+                            "{} cannot be the name of a header: {reason}",
+                            shown(&safe_key(&key.name))
+                        ),
                         "write the name of a header that the Collector asks for",
                     ));
                     continue;
                 }
             };
+            if value.is_null() {
+                continue;
+            }
             // Names are compared without regard to case: in another layer one takes the other's place.
             let layer = value.layer();
             headers.retain(|found| found.header.name != name || found.layer == layer);
@@ -90,9 +96,10 @@ impl Kind for Headers {
             let Some(parts) = reference::Text.read(&value, findings) else {
                 continue;
             };
-            if let [Reference::Text(text)] = parts.as_slice()
-                && is_secret(&name, text)
-            {
+            let alone = parts.len() == 1;
+            let is_secret =
+                |part: &Reference| matches!(part, Reference::Text(text) if is_secret(&name, text, alone));
+            if parts.iter().any(is_secret) {
                 findings.push(place.error(
                     diagnostic::SECRET_IN_CLEAR,
                     format!(
@@ -159,7 +166,7 @@ impl Kind for HeaderName {
             Err(reason) => {
                 findings.push(field.place().error(
                     diagnostic::WRONG_HEADER,
-                    format!("{} cannot be the name of a header: {reason}", shown(text)),
+                    format!("this cannot be the name of a header: {reason}"),
                     "write the name of a header that the Collector asks for, such as x-api-key",
                 ));
                 None
@@ -195,6 +202,14 @@ pub fn is_printable(text: &str) -> bool {
     text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
 }
 
-fn is_secret(name: &str, text: &str) -> bool {
-    CREDENTIALS.iter().any(|word| name.contains(word)) || redaction::redact(text) != text
+/// Whether a text in a header's value is a secret. Beside a reference, a scheme such as `Bearer ` is none.
+fn is_secret(name: &str, text: &str, alone: bool) -> bool {
+    let is_scheme = || {
+        text.trim_end()
+            .bytes()
+            .all(|byte| byte.is_ascii_alphabetic() || byte == b'-')
+            && text.len() < 16
+    };
+    let names_credentials = CREDENTIALS.iter().any(|word| name.contains(word));
+    names_credentials && (alone || !is_scheme()) || redaction::redact(text) != text
 }

@@ -4,6 +4,9 @@ use std::ops::Range;
 
 use floe_telemetry::Diagnostic;
 
+/// The code of text that is not YAML.
+const SYNTAX: &str = "FLOE-M001";
+
 /// What stands for each character of a value that is not shown, so that columns stay right.
 const HIDDEN: &str = "·";
 
@@ -33,6 +36,9 @@ impl Excerpt {
         let number = usize::try_from(found.line).ok()?.checked_sub(1)?;
         let column = usize::try_from(found.column).ok()?.checked_sub(1)?;
         let source = text.lines().nth(number)?;
+        if is_in_block(text, number) {
+            return None;
+        }
         let at = source
             .char_indices()
             .nth(column)
@@ -42,7 +48,9 @@ impl Excerpt {
         let mut from = 0;
         for token in tokens(source) {
             let (text, hidden) = match token {
-                Token::Sign(text) | Token::Key(text) => (text, false),
+                Token::Sign(text) => (text, false),
+                // What cannot be read as YAML may be anything.
+                Token::Key(text) => (text, found.code == SYNTAX),
                 Token::Value(text) => (text, !is_said(text, found)),
             };
             let start = line.len();
@@ -67,6 +75,22 @@ impl Excerpt {
     }
 }
 
+/// Whether a line is of a block scalar: the nearest line above that is less indented ends in its sign.
+fn is_in_block(text: &str, number: usize) -> bool {
+    let indentation = |line: &str| line.len() - line.trim_start().len();
+    let lines: Vec<&str> = text.lines().take(number + 1).collect();
+    let own = lines.last().map_or(0, |line| indentation(line));
+    let above = lines
+        .iter()
+        .rev()
+        .skip(1)
+        .find(|line| !line.trim().is_empty() && indentation(line) < own);
+    above.is_some_and(|line| {
+        let sign = line.trim_end().rsplit([' ', '\t']).next().unwrap_or_default();
+        sign.starts_with(['|', '>'])
+    })
+}
+
 /// Whether the message shows the value: text in quotes, anything else as a word.
 fn is_said(value: &str, found: &Diagnostic) -> bool {
     let inner = value.trim().trim_matches(['"', '\'']);
@@ -79,30 +103,35 @@ fn is_said(value: &str, found: &Diagnostic) -> bool {
         }
 }
 
-/// A line's tokens, which put together are the line.
+/// A line's tokens, which put together are the line. A key stands at the start of an entry only: what follows its colon is a value, whatever is in it, and so
+/// is a comment.
 fn tokens(line: &str) -> Vec<Token<'_>> {
     let mut tokens = Vec::new();
     let mut rest = line;
+    let mut starts = true;
     while let Some(first) = rest.chars().next() {
-        let is_dash = rest == "-" || rest.starts_with("- ");
-        let length = if first.is_whitespace() || "{}[],:".contains(first) || is_dash {
-            first.len_utf8()
-        } else {
-            scalar(rest)
+        let is_dash = starts && (rest == "-" || rest.starts_with("- "));
+        let is_sign = first.is_whitespace() || "{}[],:".contains(first) || is_dash;
+        let length = match is_sign {
+            true => first.len_utf8(),
+            false if first == '#' => rest.len(),
+            false => scalar(rest),
         };
         let (text, after) = rest.split_at(length);
-        let after_colon = after.strip_prefix(':');
-        tokens.push(
-            if length == first.len_utf8() && (first.is_whitespace() || "{}[],:".contains(first) || is_dash) {
-                Token::Sign(text)
-            } else if after_colon
-                .is_some_and(|after| after.is_empty() || after.starts_with([' ', '\t', ',', '}']))
-            {
-                Token::Key(text)
-            } else {
-                Token::Value(text)
-            },
-        );
+        let ends_key = after
+            .strip_prefix(':')
+            .is_some_and(|after| after.is_empty() || after.starts_with([' ', '\t', ',', '}']));
+        tokens.push(match is_sign {
+            true => Token::Sign(text),
+            // A colon within it says that a space is missing, and that there is a value in it.
+            false if starts && ends_key && !text.contains([':', '=', '#']) => Token::Key(text),
+            false => Token::Value(text),
+        });
+        starts = match first {
+            '{' | '[' | ',' => true,
+            _ if first.is_whitespace() || is_dash => starts,
+            _ => false,
+        };
         rest = after;
     }
     tokens
@@ -139,15 +168,23 @@ mod tests {
 
     use super::*;
 
-    fn excerpt(text: &str, line: u32, column: u32, message: &str) -> (String, String) {
-        let found = Diagnostic {
+    fn diagnostic(message: &str) -> Diagnostic {
+        Diagnostic {
             code: String::new(),
             severity: Severity::Error,
             path: String::new(),
-            line,
-            column,
+            line: 1,
+            column: 1,
             message: message.to_owned(),
             help: String::new(),
+        }
+    }
+
+    fn excerpt(text: &str, line: u32, column: u32, message: &str) -> (String, String) {
+        let found = Diagnostic {
+            line,
+            column,
+            ..diagnostic(message)
         };
         let Excerpt { line, span } = Excerpt::of(text, &found).expect("a line");
         let about = line.get(span).expect("on boundaries").to_owned();
@@ -190,8 +227,28 @@ mod tests {
             (line.as_str(), about.as_str()),
             ("  otlp_endpont: ··················", "otlp_endpont")
         );
-        let (line, _) = excerpt("key: |\n  hunter2 hunter2\n", 2, 3, "this is no key");
-        assert_eq!(line, "  ···············");
+        for line in ["hunter2 hunter2", "hunter2: x", "- hunter2"] {
+            let found = Diagnostic {
+                line: 2,
+                column: 3,
+                ..diagnostic("this is no key")
+            };
+            assert_eq!(Excerpt::of(&format!("key: |\n  {line}\n"), &found), None);
+        }
+    }
+
+    #[test]
+    fn what_follows_a_colon_is_no_key() {
+        for line in [
+            "token: hunter2 # todo: move",
+            "token: hunter2:",
+            "a: {token: hunter2: x}",
+            "a: {token:hunter2}",
+            "hunter2 # token: x",
+        ] {
+            let (shown, _) = excerpt(line, 1, 1, "a message");
+            assert!(!shown.contains("hunter2"), "{shown}");
+        }
     }
 
     #[test]
