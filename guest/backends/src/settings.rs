@@ -242,12 +242,7 @@ impl Setting {
                 Ok(url) => return Some(Value::Url(url)),
                 Err(reason) => (
                     diagnostic::WRONG_URL,
-                    // Before an `@` and after a `?` or a `#` there may be a secret.
-                    if text.contains(['@', '?', '#']) {
-                        format!("{} is no URL for this: {reason}", self.name)
-                    } else {
-                        format!("{} is no URL for this: {reason}", shown(text))
-                    },
+                    format!("{} is no URL for this: {reason}", self.name),
                 ),
             },
             Kind::Text(Form::Word(words)) => {
@@ -257,7 +252,7 @@ impl Setting {
                         findings.push(error(
                             diagnostic::WRONG_VALUE,
                             self.name,
-                            format!("{} is not allowed here", shown(text)),
+                            format!("{} has a value that is not allowed here", self.name),
                             suggestion(text, words),
                         ));
                         return None;
@@ -267,7 +262,7 @@ impl Setting {
             Kind::Text(Form::Of(allowed, _)) if allowed(text) => return Some(Value::Text(text.to_owned())),
             Kind::Text(_) | Kind::Integer(..) | Kind::Boolean => (
                 diagnostic::WRONG_VALUE,
-                format!("{} is not allowed here", shown(text)),
+                format!("{} has a value that is not allowed here", self.name),
             ),
         };
         self.refuse(refused.0, refused.1, findings);

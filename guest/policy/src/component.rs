@@ -12,10 +12,10 @@ use crate::bindings::exports::floe::telemetry::types::{Diagnostic, Exception, Ke
 use crate::bindings::exports::floe::telemetry::{
     configuration, describe, errors, operations, propagation, sampling,
 };
-use crate::configuration::{Configuration, configure};
+use crate::configuration::configure;
 use crate::reader::Journal;
 use crate::trace_context::TraceParent;
-use crate::{Policy, error, operation, redaction, sampling as decisions, variables};
+use crate::{Policy, deployment, error, operation, redaction, sampling as decisions, variables};
 
 /// Version of `wit/` that this component is built against; a test compares the two.
 pub const CONTRACT: &str = "0.1.0";
@@ -66,7 +66,7 @@ impl configuration::Guest for Component {
 
 impl collector::Guest for Component {
     fn plan(manifest: String, variables: Vec<Variable>) -> Result<Deployment, Vec<Diagnostic>> {
-        configure(&manifest, &variables, &[], &mut Journal::default()).map(Configuration::into_deployment)
+        deployment::deployment(&manifest, &variables)
     }
 }
 

@@ -3,22 +3,17 @@
 use std::collections::BTreeSet;
 
 use crate::attribute::{self, attribute};
-use crate::bindings::exports::floe::telemetry::collector::{Deployment, Destination};
 use crate::bindings::exports::floe::telemetry::configuration::{
     Batches, Exporters, Instrument, InstrumentKind, Logging, Plan, Variable,
 };
 use crate::bindings::exports::floe::telemetry::sampling::ParentMode;
 use crate::bindings::exports::floe::telemetry::types::KeyValue;
-use crate::diagnostic::{self, Place, shown};
 use crate::fields::Findings;
-use crate::layers::TELEMETRY;
-use crate::manifest::collector::{ServerFiles, Tail};
 use crate::manifest::resource::Identity;
 use crate::manifest::telemetry::Telemetry;
-use crate::manifest::{self, Manifest, Mode};
+use crate::manifest::{self, Mode};
 use crate::reader::Journal;
 use crate::sampling::{Ratios, Sampling, Share};
-use crate::variables::{self, SAMPLER, SAMPLER_ARGUMENT};
 
 /// A manifest's settings with what follows from them.
 #[derive(Debug)]
@@ -30,7 +25,6 @@ pub struct Configuration {
     /// How traces are sampled.
     pub sampling: Sampling,
     telemetry: Telemetry,
-    destinations: Vec<Destination>,
     exporters: Exporters,
     batches: Batches,
     warnings: Findings,
@@ -45,35 +39,39 @@ pub fn configure(
 ) -> Result<Configuration, Findings> {
     let mut findings = Findings::new();
     let manifest = manifest::read(text, variables, settings, &mut findings, journal);
-    let configuration = manifest.map(
-        |Manifest {
-             telemetry,
-             destinations,
-         }| {
-            let identity = telemetry
-                .resource
-                .identity(telemetry.enabled, &mut findings, journal);
-            let mut sampling = telemetry.sampling.sampling(identity.mode);
-            sampler_variable(&mut sampling, variables, &mut findings, journal);
-            if !telemetry.has_traces() {
-                sampling = none(identity.mode);
-            }
-            Configuration {
-                enabled: telemetry.enabled,
-                sampling: if telemetry.enabled {
-                    sampling
-                } else {
-                    Sampling::default()
-                },
-                exporters: telemetry.exporters(&mut findings, journal),
-                batches: telemetry.batches(journal),
-                identity,
-                telemetry,
-                destinations,
-                warnings: Findings::new(),
-            }
-        },
-    );
+    let configuration = manifest.map(|telemetry| {
+        let identity = telemetry
+            .resource
+            .identity(telemetry.enabled, &mut findings, journal);
+        let mut sampling = telemetry.sampling.sampling(identity.mode);
+        if !telemetry.has_traces() {
+            sampling = none(identity.mode);
+        }
+        Configuration {
+            enabled: telemetry.enabled,
+            sampling: if telemetry.enabled {
+                sampling
+            } else {
+                Sampling::default()
+            },
+            exporters: telemetry.exporters(variables, &mut findings, journal),
+            batches: telemetry.batches(journal),
+            identity,
+            telemetry,
+            warnings: Findings::new(),
+        }
+    });
+    match (accepted(findings), configuration) {
+        (Ok(warnings), Some(configuration)) => Ok(Configuration {
+            warnings,
+            ..configuration
+        }),
+        (Ok(findings) | Err(findings), _) => Err(findings),
+    }
+}
+
+/// What was found, each once and in the order of the text: as an error if any of it is one.
+pub fn accepted(mut findings: Findings) -> Result<Findings, Findings> {
     let mut seen = BTreeSet::new();
     findings.retain(|found| {
         seen.insert((
@@ -85,12 +83,9 @@ pub fn configure(
         ))
     });
     findings.sort_by_key(|found| (found.line == 0, found.line, found.column));
-    match configuration {
-        Some(configuration) if !findings.iter().any(manifest::is_error) => Ok(Configuration {
-            warnings: findings,
-            ..configuration
-        }),
-        _ => Err(findings),
+    match findings.iter().any(manifest::is_error) {
+        true => Err(findings),
+        false => Ok(findings),
     }
 }
 
@@ -104,71 +99,6 @@ fn none(mode: Mode) -> Sampling {
         },
         failed_spans: 0,
         ..Sampling::default()
-    }
-}
-
-/// `OTEL_TRACES_SAMPLER` takes the place of the manifest's ratios, rules and limit: it names the one sampler of the process. Its
-/// probabilities are consistent ones, which `TraceIdRatioBased` as it was first built is not with anybody else's.
-fn sampler_variable(
-    sampling: &mut Sampling,
-    variables: &[Variable],
-    findings: &mut Findings,
-    journal: &mut Journal,
-) {
-    let Some(text) = variables::value(variables, SAMPLER) else {
-        return;
-    };
-    let word = text.to_ascii_lowercase();
-    let (sampler, parent) = match word.strip_prefix("parentbased_") {
-        Some(sampler) => (sampler, ParentMode::Follow),
-        None => (word.as_str(), ParentMode::Ignore),
-    };
-    let ratio = match sampler {
-        "always_on" => 1.0,
-        "always_off" => 0.0,
-        "traceidratio" => {
-            let argument = variables::value(variables, SAMPLER_ARGUMENT).unwrap_or("1");
-            let ratio = argument.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio));
-            ratio.unwrap_or_else(|| {
-                findings.push(Place::named(SAMPLER_ARGUMENT).warning(
-                    diagnostic::WRONG_VARIABLE,
-                    format!(
-                        "{} is not a number from 0 to 1; every trace is kept",
-                        shown(argument)
-                    ),
-                    format!("set {SAMPLER_ARGUMENT} to a probability, or unset it"),
-                ));
-                1.0
-            })
-        }
-        _ => {
-            findings.push(Place::named(SAMPLER).warning(
-                diagnostic::WRONG_VARIABLE,
-                format!("{} is no sampler that is known; the variable is ignored", shown(text)),
-                "set it to always_on, always_off, traceidratio, or one of these after parentbased_, or unset it",
-            ));
-            return;
-        }
-    };
-    let path = format!("{TELEMETRY}.sampling");
-    journal.remove(&format!("{path}.rules"));
-    journal.replace(
-        &format!("{path}.max_traces_per_second"),
-        serde_json::Value::Null,
-        SAMPLER,
-    );
-    for mode in Mode::WORDS {
-        journal.replace(&format!("{path}.{mode}"), ratio, SAMPLER);
-    }
-    sampling.share = Share {
-        ratios: Ratios::all(ratio),
-        parent,
-    };
-    sampling.rules.clear();
-    sampling.limit = 0.0;
-    if sampler == "always_off" {
-        // No span is no span.
-        sampling.failed_spans = 0;
     }
 }
 
@@ -209,23 +139,6 @@ impl Configuration {
                 json: self.telemetry.logging.json,
             },
             instruments: instruments(),
-            warnings: self.warnings,
-        }
-    }
-
-    /// What a Collector's configuration is made from.
-    pub fn into_deployment(self) -> Deployment {
-        let collector = self.telemetry.collector;
-        Deployment {
-            environment: self.identity.environment.word().to_owned(),
-            destinations: self.destinations,
-            tail: collector.tail.as_ref().map(Tail::sampling),
-            load: collector.load.load(),
-            tls: collector.tls.as_ref().map(ServerFiles::server),
-            version: collector.version,
-            directory: collector.directory.unwrap_or_default(),
-            gateway: collector.gateway.unwrap_or_default(),
-            storage: collector.storage.unwrap_or_default(),
             warnings: self.warnings,
         }
     }

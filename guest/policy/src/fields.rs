@@ -61,6 +61,14 @@ impl<'a> Field<'a> {
         Self { shown: false, ..self }
     }
 
+    /// A text of its value, as a message may show it.
+    pub fn quoted(&self, text: &str) -> String {
+        match self.shown {
+            true => shown(text),
+            false => "this".to_owned(),
+        }
+    }
+
     /// Where it stands.
     pub fn place(&self) -> Place {
         Place {
@@ -214,10 +222,8 @@ impl<'a> Field<'a> {
                 diagnostic::WRONG_VALUE,
                 if text.chars().count() > 128 {
                     format!("this has {} characters", text.chars().count())
-                } else if self.shown {
-                    format!("{} is no name", shown(text))
                 } else {
-                    "this is no name".to_owned()
+                    format!("{} is no name", self.quoted(text))
                 },
                 "write at most 128 characters with no control character",
             ));
@@ -233,11 +239,7 @@ impl<'a> Field<'a> {
         if found.is_none() {
             findings.push(self.place().error(
                 diagnostic::WRONG_VALUE,
-                if self.shown {
-                    format!("{} is not allowed here", shown(text))
-                } else {
-                    "this is not allowed here".to_owned()
-                },
+                format!("{} is not allowed here", self.quoted(text)),
                 suggestion(text, words).unwrap_or_else(|| format!("write one of: {}", words.join(", "))),
             ));
         }
@@ -257,34 +259,29 @@ impl<'a> Field<'a> {
 
     /// A whole number in a range.
     pub fn integer(&self, range: RangeInclusive<u32>, findings: &mut Findings) -> Option<u32> {
-        match self.node.value {
-            Value::Integer(number) => {
-                let fits = u32::try_from(number).ok().filter(|number| range.contains(number));
-                if fits.is_none() {
-                    findings.push(self.place().error(
-                        diagnostic::WRONG_VALUE,
-                        format!("{number} is out of range"),
-                        format!("write a whole number from {} to {}", range.start(), range.end()),
-                    ));
-                }
-                fits
-            }
-            Value::Float(number) if number.fract() == 0.0 || !number.is_finite() => {
-                findings.push(self.place().error(
-                    diagnostic::WRONG_VALUE,
-                    format!("{} is out of range", decimal(number)),
-                    format!("write a whole number from {} to {}", range.start(), range.end()),
-                ));
-                None
-            }
+        let wanted = format!("a whole number from {} to {}", range.start(), range.end());
+        let found = match self.node.value {
+            Value::Integer(number) => number as f64,
+            // As JSON Schema has it, 5.0 is a whole number.
+            Value::Float(number) if number.fract() == 0.0 || !number.is_finite() => number,
             _ => {
-                self.wrong_type(
-                    &format!("a whole number from {} to {}", range.start(), range.end()),
-                    findings,
-                );
-                None
+                self.wrong_type(&wanted, findings);
+                return None;
             }
+        };
+        if (f64::from(*range.start())..=f64::from(*range.end())).contains(&found) {
+            return Some(found as u32);
         }
+        let number = match self.node.value {
+            Value::Integer(number) => number.to_string(),
+            _ => decimal(found),
+        };
+        findings.push(self.place().error(
+            diagnostic::WRONG_VALUE,
+            format!("{number} is out of range"),
+            format!("write {wanted}"),
+        ));
+        None
     }
 
     /// A number, which the words describe.

@@ -6,8 +6,9 @@ use serde_json::{Value as Json, json};
 
 use crate::attribute::attribute;
 use crate::bindings::exports::floe::telemetry::types::KeyValue;
-use crate::diagnostic::{self, shown};
+use crate::diagnostic::{self, Place, shown};
 use crate::fields::{Field, Findings, RATES};
+use crate::layers::Layer;
 use crate::redaction;
 use crate::settings::Kind;
 use crate::yaml::Value;
@@ -129,6 +130,42 @@ impl<T: Copy + PartialEq> Kind for Choice<T> {
             .map(|word| word.chars().map(letter).collect())
             .collect();
         json!({"type": "string", "anyOf": [{"enum": words}, {"pattern": format!("^\\s*({})\\s*$", any_case.join("|"))}]})
+    }
+}
+
+/// A value where it was written.
+#[derive(Debug, Clone)]
+pub struct Written<T> {
+    /// Where.
+    pub place: Place,
+    /// Of which layer.
+    pub layer: Layer,
+    /// The value.
+    pub value: T,
+}
+
+/// A type whose values know where they were written.
+#[derive(Debug)]
+pub struct WithPlace<K>(pub K);
+
+impl<K: Kind> Kind for WithPlace<K> {
+    type Value = Written<K::Value>;
+    const IGNORABLE: bool = K::IGNORABLE;
+
+    fn read(&self, field: &Field<'_>, findings: &mut Findings) -> Option<Self::Value> {
+        self.0.read(field, findings).map(|value| Written {
+            place: field.place(),
+            layer: field.layer(),
+            value,
+        })
+    }
+
+    fn json(&self, value: &Self::Value) -> Json {
+        self.0.json(&value.value)
+    }
+
+    fn schema(&self) -> Json {
+        self.0.schema()
     }
 }
 

@@ -24,6 +24,16 @@ pub enum Layer {
 }
 
 impl Layer {
+    /// Of two layers the one with the greater precedence holds.
+    pub fn precedence(self) -> u8 {
+        match self {
+            Self::Manifest | Self::Elsewhere(_) => 0,
+            Self::Environment(_) => 1,
+            Self::Variable(_) => 2,
+            Self::Code => 3,
+        }
+    }
+
     /// The path under which somebody who reads a message finds the value at `path`.
     pub fn path(self, path: &str) -> String {
         let below = path

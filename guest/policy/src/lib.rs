@@ -17,6 +17,7 @@ pub mod attribute;
 pub mod baggage;
 pub mod component;
 pub mod configuration;
+pub mod deployment;
 pub mod diagnostic;
 pub mod error;
 pub mod fields;

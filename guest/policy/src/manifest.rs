@@ -3,13 +3,12 @@
 
 use serde_json::Value as Json;
 
-use crate::bindings::exports::floe::telemetry::collector::Destination;
 use crate::bindings::exports::floe::telemetry::configuration::Variable;
 use crate::bindings::exports::floe::telemetry::types::{Diagnostic, KeyValue, Severity};
 use crate::fields::{Field, Findings};
 use crate::layers::{Layer, TELEMETRY};
 use crate::reader::{self, Journal};
-use crate::settings::{Kind, Settings, Visitor};
+use crate::settings::Kind as _;
 use crate::sources::Sources;
 use crate::yaml::Node;
 
@@ -71,84 +70,62 @@ impl Mode {
     }
 }
 
-/// What a manifest says.
-#[derive(Debug, Clone)]
-pub struct Manifest {
-    /// The telemetry settings.
-    pub telemetry: Telemetry,
-    /// The backends that the Collector sends to.
-    pub destinations: Vec<Destination>,
-}
-
-/// A manifest under the variables and the settings of code. Findings may hold errors; all of them come in one go.
+/// The telemetry settings of a manifest under the variables and the settings of code. Findings may hold errors; all of them come in one go.
 pub fn read(
     text: &str,
     variables: &[Variable],
     settings: &[KeyValue],
     findings: &mut Findings,
     journal: &mut Journal,
-) -> Option<Manifest> {
+) -> Option<Telemetry> {
     let sources = Sources::read(text, findings)?;
-    let manifest = of(
+    let telemetry = of(
         &sources.layered(variables, settings, findings),
         sources.configured,
         findings,
         journal,
     );
-    // What an environment overrides is checked wherever the manifest is.
-    for mode in sources.modes() {
-        let mut found = Findings::new();
-        let journal = &mut Journal::default();
-        let manifest = of(&sources.environment(mode), true, &mut found, journal);
-        manifest.telemetry.exporters(&mut found, journal);
-        let own = Layer::Environment(mode).path(TELEMETRY);
-        findings.extend(found.into_iter().filter(|found| found.path.starts_with(&own)));
+    environments(&sources, findings);
+    Some(telemetry)
+}
+
+/// What an environment overrides is checked wherever the manifest is, with what it makes wrong of the rest.
+fn environments(sources: &Sources, findings: &mut Findings) {
+    let check = |document: &Node| {
+        let (mut findings, mut journal) = (Findings::new(), Journal::default());
+        let telemetry = of(document, sources.configured, &mut findings, &mut journal);
+        telemetry.exporters(&[], &mut findings, &mut journal);
+        findings
+    };
+    let mut modes = sources.modes().peekable();
+    if modes.peek().is_none() {
+        return;
     }
-    Some(manifest)
+    // Variables may mend what is wrong without any override.
+    let without = check(sources.document());
+    for mode in modes {
+        let own = Layer::Environment(mode).path(TELEMETRY);
+        for mut found in check(&sources.environment(mode)) {
+            if found.path.starts_with(&own) {
+                findings.push(found);
+            } else if !without.contains(&found) && !findings.contains(&found) {
+                found.message = format!("{} (in the environment `{}`)", found.message, mode.word());
+                findings.push(found);
+            }
+        }
+    }
 }
 
 /// Reads a tree of layers.
-fn of(document: &Node, configured: bool, findings: &mut Findings, journal: &mut Journal) -> Manifest {
-    let mut manifest = Manifest {
-        telemetry: Telemetry::default(),
-        destinations: destinations::none(),
-    };
-    manifest.telemetry.enabled = configured;
+fn of(document: &Node, configured: bool, findings: &mut Findings, journal: &mut Journal) -> Telemetry {
+    let mut read = Telemetry::default();
+    read.enabled = configured;
     let telemetry = document
         .at(&["observability", "telemetry"])
         .map(|node| Field::at(TELEMETRY, node));
-    reader::read(
-        &mut manifest.telemetry,
-        TELEMETRY,
-        telemetry.as_ref(),
-        findings,
-        journal,
-    );
-    let plugins = document.get("plugins").map(|node| Field::at("plugins", node));
-    let mut plugins_settings = Plugins(&mut manifest.destinations);
-    // The other plugins are not ours.
-    reader::read_open(
-        &mut plugins_settings,
-        "plugins",
-        plugins.as_ref(),
-        findings,
-        journal,
-    );
-    manifest
-}
-
-/// `plugins`, as far as it is ours.
-struct Plugins<'a>(&'a mut Vec<Destination>);
-
-impl Settings for Plugins<'_> {
-    fn visit<V: Visitor>(&mut self, visitor: &mut V) {
-        visitor.setting(
-            "telemetry_backend",
-            "The backends that the Collector sends to: a name, a mapping, or a list of these.",
-            Destinations,
-            self.0,
-        );
-    }
+    reader::read(&mut read, TELEMETRY, telemetry.as_ref(), findings, journal);
+    destinations::read(document, findings, journal);
+    read
 }
 
 /// Whether a finding refuses the input.

@@ -15,8 +15,9 @@ use crate::variables::MODE;
 pub struct Journal(Vec<Explained>);
 
 impl Journal {
-    fn note(&mut self, path: &str, value: &Json, from: Option<&Field<'_>>) {
-        let (origin, source) = match from.map(Field::layer) {
+    fn note(&mut self, path: &str, value: &Json, from: Option<(Place, Layer)>) {
+        let (place, layer) = from.unzip();
+        let (origin, source) = match layer {
             None => (Origin::Default, String::new()),
             Some(Layer::Manifest) => (Origin::Manifest, String::new()),
             Some(Layer::Elsewhere(path)) => (Origin::Manifest, path.to_owned()),
@@ -24,7 +25,7 @@ impl Journal {
             Some(Layer::Variable(name)) => (Origin::Variable, name.to_owned()),
             Some(Layer::Code) => (Origin::Code, String::new()),
         };
-        let place = from.map(Field::place).unwrap_or_default();
+        let place = place.unwrap_or_default();
         self.0.push(Explained {
             path: path.to_owned(),
             value: value.to_string(),
@@ -37,49 +38,64 @@ impl Journal {
 
     /// Says that a value that nobody set follows from another.
     pub fn derive(&mut self, path: &str, value: impl Into<Json>, source: &str) {
-        let source_is_default = self
-            .0
-            .iter()
-            .any(|found| found.path == source && found.origin == Origin::Default);
-        if let Some(found) = self.0.iter_mut().find(|found| found.path == path)
-            && found.origin == Origin::Default
-        {
-            found.value = value.into().to_string();
-            if !source_is_default && !source.is_empty() {
-                found.origin = Origin::Derived;
-                source.clone_into(&mut found.source);
+        let is_default =
+            |found: &Explained, path: &str| found.path == path && found.origin == Origin::Default;
+        let source_is_default = self.0.iter().any(|found| is_default(found, source));
+        if source_is_default || source.is_empty() {
+            if let Some(found) = self.0.iter_mut().find(|found| is_default(found, path)) {
+                found.value = value.into().to_string();
             }
+        } else if self.0.iter().any(|found| is_default(found, path)) {
+            self.follow(path, value, source);
         }
     }
 
-    /// Says that a value is another than was read, by a variable's word.
-    pub fn replace(&mut self, path: &str, value: impl Into<Json>, variable: &str) {
-        let value = value.into().to_string();
-        self.0.retain(|found| found.path != path);
-        self.0.push(Explained {
-            path: path.to_owned(),
-            value,
-            origin: Origin::Variable,
-            source: variable.to_owned(),
-            line: 0,
-            column: 0,
-        });
+    /// Says that a value follows from another, whoever set it.
+    pub fn follow(&mut self, path: &str, value: impl Into<Json>, source: &str) {
+        if let Some(found) = self.0.iter_mut().find(|found| found.path == path) {
+            *found = following(path, value, source);
+        }
     }
 
-    /// Takes out what is at a path and below it.
-    pub fn remove(&mut self, path: &str) {
-        self.0.retain(|found| {
-            !found
+    /// Says that a part of a section or a mapping, which nobody set there, follows from another value.
+    pub fn add(&mut self, section: &str, part: &str, value: impl Into<Json>, source: &str) {
+        let path = format!("{section}.{part}");
+        let is_of_it = |found: &Explained| {
+            found
                 .path
-                .strip_prefix(path)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-        });
+                .strip_prefix(section)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        let at = self
+            .0
+            .iter()
+            .rposition(is_of_it)
+            .map_or(self.0.len(), |at| at + 1);
+        self.0.insert(at, following(&path, value, source));
+        // What has parts is not nothing.
+        self.0.retain(|found| found.path != section);
     }
 
     /// All of it.
     pub fn into_explained(self) -> Vec<Explained> {
         self.0
     }
+}
+
+fn following(path: &str, value: impl Into<Json>, source: &str) -> Explained {
+    Explained {
+        path: path.to_owned(),
+        value: value.into().to_string(),
+        origin: Origin::Derived,
+        source: source.to_owned(),
+        line: 0,
+        column: 0,
+    }
+}
+
+/// Where a field was written.
+fn written(field: &Field<'_>) -> (Place, Layer) {
+    (field.place(), field.layer())
 }
 
 /// Reads the settings of one section.
@@ -223,7 +239,8 @@ impl Visitor for Reader<'_> {
             *value = read;
             field
         });
-        self.journal.note(&path, &kind.json(value), from.as_ref());
+        self.journal
+            .note(&path, &kind.json(value), from.as_ref().map(written));
     }
 
     fn maybe<K: Kind>(&mut self, name: &'static str, _: &'static str, kind: K, value: &mut Option<K::Value>) {
@@ -233,8 +250,15 @@ impl Visitor for Reader<'_> {
             *value = Some(read);
             field
         });
-        let json = value.as_ref().map_or(Json::Null, |value| kind.json(value));
-        self.journal.note(&path, &json, from.as_ref());
+        let parts = value.as_ref().map(|value| kind.parts(value)).unwrap_or_default();
+        for (name, part) in &parts {
+            let from = Some((part.place.clone(), part.layer));
+            self.journal.note(&format!("{path}.{name}"), &part.value, from);
+        }
+        if parts.is_empty() {
+            let json = value.as_ref().map_or(Json::Null, |value| kind.json(value));
+            self.journal.note(&path, &json, from.as_ref().map(written));
+        }
     }
 
     fn section<S: Settings>(&mut self, name: &'static str, _: &'static str, section: &mut S) {
@@ -309,7 +333,8 @@ impl Visitor for Reader<'_> {
             } else if !field.is_null()
                 && let Some((value, field)) = self.value(&kind, Some(field))
             {
-                self.journal.note(field.path(), &kind.json(&value), Some(&field));
+                self.journal
+                    .note(field.path(), &kind.json(&value), Some(written(&field)));
                 values.push((key.name.clone(), value));
             }
         }

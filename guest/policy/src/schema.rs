@@ -67,7 +67,7 @@ fn backends() -> Json {
 }
 
 /// Nothing at all is as good as no key.
-fn nullable(schema: Json) -> Json {
+pub fn nullable(schema: Json) -> Json {
     json!({"anyOf": [schema, {"type": "null"}]})
 }
 

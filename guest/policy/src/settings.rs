@@ -5,6 +5,7 @@ use serde_json::Value as Json;
 
 use crate::diagnostic::Place;
 use crate::fields::{Field, Findings};
+use crate::kinds::Written;
 use crate::layers::Layer;
 
 /// A type of setting.
@@ -20,6 +21,12 @@ pub trait Kind {
 
     /// A value as the manifest writes it.
     fn json(&self, value: &Self::Value) -> Json;
+
+    /// Where a value has parts that layers are laid over one by one: each by its name.
+    fn parts(&self, value: &Self::Value) -> Vec<(String, Written<Json>)> {
+        let _ = value;
+        Vec::new()
+    }
 
     /// The JSON Schema of a value.
     fn schema(&self) -> Json;

@@ -6,12 +6,19 @@ use crate::diagnostic::{self, Place, shown};
 use crate::fields::{Field, Findings, suggestion};
 use crate::layers::{Layer, TELEMETRY};
 use crate::manifest::Mode;
+use crate::manifest::header::checked_name;
 use crate::variables;
 use crate::yaml::{self, Node, Value};
 
 const OBSERVABILITY: [&str; 4] = ["telemetry", "tracing", "logging", "lineage"];
 /// Sections whose keys may hold dots.
-const FREE: [&str; 2] = ["resource_attributes", "headers"];
+const FREE: [&[&str]; 5] = [
+    &["resource_attributes"],
+    &["headers"],
+    &["traces", "headers"],
+    &["metrics", "headers"],
+    &["logs", "headers"],
+];
 /// An override's key for `plugins.telemetry_backend`.
 const BACKEND: &str = "telemetry_backend";
 
@@ -59,6 +66,9 @@ impl Sources {
                 .is_some_and(|node| !matches!(node.value, Value::Null))
         });
         older(&mut document, findings);
+        if let Some(telemetry) = document.get_mut(&["observability", "telemetry"]) {
+            fold_headers(telemetry);
+        }
         if configured {
             metadata(&mut document);
         }
@@ -82,6 +92,11 @@ impl Sources {
         // The mode that the layers say without it chooses the environment.
         let mode = mode(&over(self.document.clone(), &mut Findings::new()));
         over(self.environment(mode), findings)
+    }
+
+    /// The manifest without what its environments override.
+    pub fn document(&self) -> &Node {
+        &self.document
     }
 
     /// The manifest for an environment.
@@ -129,7 +144,7 @@ fn telemetry(document: &mut Node) -> Option<&mut Node> {
 /// `floe.mode` of the uppermost layer that has one.
 fn mode(document: &Node) -> Mode {
     let mut node = document.at(&["observability", "telemetry", "resource_attributes", "floe.mode"]);
-    while let Some(found) = node {
+    while let Some(found) = node.filter(|node| !matches!(node.value, Value::Null)) {
         if let Value::Text(text) = &found.value
             && let Some(mode) = Mode::from_word(&text.trim().to_ascii_lowercase())
         {
@@ -168,10 +183,10 @@ fn misspelt(top: &crate::fields::Section<'_>, findings: &mut Findings) {
     }
 }
 
-/// `observability.tracing` and `observability.logging`, which `telemetry` overrides.
+/// `observability.tracing` and `observability.logging`, which `telemetry` overrides. Of two that say the same the first of the list holds.
 fn older(document: &mut Node, findings: &mut Findings) {
     for (section, known) in [
-        ("tracing", ["enabled", "exporter", "endpoint"].as_slice()),
+        ("tracing", ["exporter", "enabled", "endpoint"].as_slice()),
         ("logging", &["level", "format"]),
     ] {
         let found = document.at(&["observability", section]).cloned();
@@ -182,8 +197,8 @@ fn older(document: &mut Node, findings: &mut Findings) {
         let Some(fields) = Field::at(&path, &found).section(known, findings) else {
             continue;
         };
-        for (key, field) in fields.fields().filter(|(_, field)| !field.is_null()) {
-            let Some((path, instead, value)) = renamed(section, &key.name, &field, findings) else {
+        for (key, field) in known.iter().filter_map(|key| Some((key, fields.get(key)?))) {
+            let Some((path, instead, value)) = renamed(section, key, &field, findings) else {
                 continue;
             };
             findings.push(field.place().warning(
@@ -212,7 +227,7 @@ fn older(document: &mut Node, findings: &mut Findings) {
     }
 }
 
-/// Path of an older spelling, where it belongs, and its value there.
+/// Path of an older spelling, where it belongs, and its value there: nothing, if that is what holds anyway.
 fn renamed(
     section: &str,
     key: &str,
@@ -229,7 +244,10 @@ fn renamed(
             (
                 "observability.tracing.exporter",
                 &["traces", "enabled"],
-                Value::Boolean(word != "none"),
+                match word {
+                    "none" => Value::Boolean(false),
+                    _ => Value::Null,
+                },
             )
         }
         ("logging", "level") => ("observability.logging.level", &["logging", "log_level"], value),
@@ -307,24 +325,45 @@ fn environments(document: &mut Node, findings: &mut Findings) -> Vec<(Mode, Node
         }
         let mut node = field.node().clone();
         node.take("environments");
+        fold_headers(&mut node);
         environments.push((mode, node));
     }
     environments
 }
 
+/// Names of headers are compared without regard to case, so that one layer's takes the place of another's.
+fn fold_headers(telemetry: &mut Node) {
+    for section in [None, Some("traces"), Some("metrics"), Some("logs")] {
+        let path: Vec<&str> = section.into_iter().chain(["headers"]).collect();
+        if let Some(Node {
+            value: Value::Mapping(entries),
+            ..
+        }) = telemetry.get_mut(&path)
+        {
+            for (key, _) in entries {
+                if let Ok(name) = checked_name(&key.name) {
+                    key.name = name;
+                }
+            }
+        }
+    }
+}
+
 /// Lays the settings of code over `observability.telemetry`.
 fn code(telemetry: &mut Node, settings: &[KeyValue], findings: &mut Findings) {
+    let mut layer = Node::of(Layer::Code, Value::Mapping(Vec::new()));
     for setting in settings {
+        let keys = setting.key.split('.');
         let path: Vec<&str> = match FREE
             .iter()
-            .find_map(|free| Some((*free, setting.key.strip_prefix(free)?.strip_prefix('.')?)))
+            .find(|free| keys.clone().zip(**free).all(|(key, free)| key == *free))
         {
-            Some((section, rest)) => vec![section, rest],
-            None => setting.key.split('.').collect(),
+            Some(free) => setting.key.splitn(free.len() + 1, '.').collect(),
+            None => keys.collect(),
         };
         match serde_json::from_str(&setting.value) {
             Ok(value) if path.iter().all(|key| !key.is_empty()) && path.len() < 16 => {
-                telemetry.overlay_at(&path, Node::from_json(Layer::Code, value))
+                layer.overlay_at(&path, Node::from_json(Layer::Code, value))
             }
             _ => findings.push(Place::named(&format!("settings.{}", setting.key)).error(
                 diagnostic::WRONG_VALUE,
@@ -333,4 +372,6 @@ fn code(telemetry: &mut Node, settings: &[KeyValue], findings: &mut Findings) {
             )),
         }
     }
+    fold_headers(&mut layer);
+    telemetry.overlay(layer);
 }

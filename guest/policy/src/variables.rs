@@ -6,6 +6,7 @@ use crate::bindings::exports::floe::telemetry::configuration::{Member, Variable}
 use crate::diagnostic::{self, Place, shown};
 use crate::fields::Findings;
 use crate::layers::Layer;
+use crate::manifest::Mode;
 use crate::manifest::header::{checked_name, is_printable};
 use crate::yaml::{Key, Node, Value};
 
@@ -24,9 +25,11 @@ enum Form {
     Headers,
     /// `key1=value1,key2=value2`.
     Attributes,
+    /// A sampler of the OpenTelemetry SDK.
+    Sampler,
 }
 
-use Form::{Attributes, Boolean, Disabled, Exporter, Headers, Number, Text};
+use Form::{Attributes, Boolean, Disabled, Exporter, Headers, Number, Sampler, Text};
 
 /// A variable, where its value goes below `observability.telemetry`, and how it is read. Later ones lie over earlier ones.
 type Row = (&'static str, &'static [&'static str], Form);
@@ -34,12 +37,11 @@ type Row = (&'static str, &'static [&'static str], Form);
 const RESOURCE: &str = "resource_attributes";
 const BATCH: &str = "batch_processor";
 
-const TABLE: [Row; 58] = [
+const TABLE: [Row; 57] = [
     ("OTEL_SDK_DISABLED", &["enabled"], Disabled),
     ("OTEL_RESOURCE_ATTRIBUTES", &[RESOURCE], Attributes),
     ("OTEL_SERVICE_NAME", &[RESOURCE, "service.name"], Text),
     (MODE, &[RESOURCE, "floe.mode"], Text),
-    (MODE, &[RESOURCE, "deployment.environment.name"], Text),
     ("OTEL_EXPORTER_OTLP_ENDPOINT", &["otlp_endpoint"], Text),
     ("OTEL_EXPORTER_OTLP_PROTOCOL", &["otlp_protocol"], Text),
     ("OTEL_EXPORTER_OTLP_INSECURE", &["insecure"], Boolean),
@@ -235,8 +237,8 @@ const TABLE: [Row; 58] = [
     ),
     ("FLOE_LOG_LEVEL", &["logging", "log_level"], Text),
     ("FLOE_LOG_JSON", &["logging", "json_output"], Boolean),
-    // The sampler's are not of a single setting: see `configuration`.
-    (SAMPLER, &[], Text),
+    (SAMPLER, &["sampling"], Sampler),
+    // Read with the sampler.
     (SAMPLER_ARGUMENT, &[], Text),
 ];
 
@@ -264,14 +266,20 @@ pub fn value<'a>(variables: &'a [Variable], name: &str) -> Option<&'a str> {
 pub fn overlay(telemetry: &mut Node, variables: &[Variable], findings: &mut Findings) {
     for (name, path, form) in TABLE.iter().filter(|(_, path, _)| !path.is_empty()) {
         if let Some(text) = value(variables, name)
-            && let Some(node) = read(name, text, *form, findings)
+            && let Some(node) = read(name, text, *form, variables, findings)
         {
             telemetry.overlay_at(path, node);
         }
     }
 }
 
-fn read(name: &'static str, text: &str, form: Form, findings: &mut Findings) -> Option<Node> {
+fn read(
+    name: &'static str,
+    text: &str,
+    form: Form,
+    variables: &[Variable],
+    findings: &mut Findings,
+) -> Option<Node> {
     let of = |value| Some(Node::of(Layer::Variable(name), value));
     let lower = text.to_ascii_lowercase();
     let as_text = || Value::Text(text.to_owned());
@@ -295,6 +303,7 @@ fn read(name: &'static str, text: &str, form: Form, findings: &mut Findings) -> 
         },
         Headers => headers(name, text, findings),
         Attributes => attributes(name, text, findings),
+        Sampler => sampler(name, text, variables, findings),
     }
 }
 
@@ -305,6 +314,74 @@ fn ignored(name: &str, text: &str, wanted: &str, findings: &mut Findings) -> Opt
         format!("set it to {wanted}, or unset the variable"),
     ));
     None
+}
+
+/// The one sampler of the process: it takes the place of the manifest's ratios, rules and limit. Its probabilities are consistent ones, which
+/// `TraceIdRatioBased` as it was first built is not with anybody else's.
+fn sampler(name: &'static str, text: &str, variables: &[Variable], findings: &mut Findings) -> Option<Node> {
+    let word = text.to_ascii_lowercase();
+    let (sampler, parent) = match word.strip_prefix("parentbased_") {
+        Some(sampler) => (sampler, "follow"),
+        None => (word.as_str(), "ignore"),
+    };
+    let node = |value| Node::of(Layer::Variable(name), value);
+    let ratio = match sampler {
+        "always_on" => node(Value::Float(1.0)),
+        "always_off" => node(Value::Float(0.0)),
+        "traceidratio" => match value(variables, SAMPLER_ARGUMENT) {
+            None => node(Value::Float(1.0)),
+            Some(argument) => ratio(argument, findings),
+        },
+        _ => {
+            findings.push(Place::named(name).warning(
+                diagnostic::WRONG_VARIABLE,
+                format!("{} is no sampler that is known; the variable is ignored", shown(text)),
+                "set it to always_on, always_off, traceidratio, or one of these after parentbased_, or unset it",
+            ));
+            return None;
+        }
+    };
+    let mut settings: Vec<(&str, Node)> = Mode::WORDS.map(|mode| (mode, ratio.clone())).to_vec();
+    settings.push(("parent", node(Value::Text(parent.to_owned()))));
+    settings.push(("rules", node(Value::List(Vec::new()))));
+    settings.push(("max_traces_per_second", node(Value::Null)));
+    if sampler == "always_off" {
+        // No span is no span.
+        settings.push(("keep_failed", node(Value::Boolean(false))));
+    }
+    let keyed = settings
+        .into_iter()
+        .map(|(key, node)| (Key::new(key.to_owned()), node));
+    Some(node(Value::Mapping(keyed.collect())))
+}
+
+fn ratio(argument: &str, findings: &mut Findings) -> Node {
+    let ratio = argument.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio));
+    if ratio.is_none() {
+        findings.push(Place::named(SAMPLER_ARGUMENT).warning(
+            diagnostic::WRONG_VARIABLE,
+            format!(
+                "{} is not a number from 0 to 1; every trace is kept",
+                shown(argument)
+            ),
+            format!("set {SAMPLER_ARGUMENT} to a probability, or unset it"),
+        ));
+    }
+    Node::of(
+        Layer::Variable(SAMPLER_ARGUMENT),
+        Value::Float(ratio.unwrap_or(1.0)),
+    )
+}
+
+/// What a member of a variable holds, empty where it is not there.
+pub fn member(variables: &[Variable], member: &Member) -> String {
+    let pairs = value(variables, &member.variable).unwrap_or_default().split(',');
+    let found = pairs
+        .filter_map(|pair| pair.split_once('='))
+        .rfind(|(key, _)| key.trim().eq_ignore_ascii_case(&member.key));
+    found.map_or_else(String::new, |(_, value)| {
+        percent_decode_str(value.trim()).decode_utf8_lossy().into_owned()
+    })
 }
 
 /// Headers: names are read here; values stay in the variable. To ignore one would be to send without credentials, so that is an error.

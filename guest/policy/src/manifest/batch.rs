@@ -5,6 +5,7 @@ use crate::bindings::exports::floe::telemetry::configuration::Batch;
 use crate::diagnostic::{self, Place};
 use crate::fields::Findings;
 use crate::kinds::Integer;
+use crate::layers::TELEMETRY;
 use crate::reader::Journal;
 use crate::settings::{Settings, Visitor};
 
@@ -57,9 +58,11 @@ impl BatchProcessor {
     /// The batching of a signal: what it does not say, all signals' settings (`common`) do.
     pub fn batch(&self, common: &Self, signal: &str, delay: u32, journal: &mut Journal) -> Batch {
         let queue = self.queue.or(common.queue).unwrap_or(2_048);
+        let size = self.size.or(common.size).unwrap_or(512);
+        let own = format!("{TELEMETRY}.{signal}.batch_processor");
         let batch = Batch {
             queue,
-            size: self.size.or(common.size).unwrap_or(512).min(queue),
+            size: size.min(queue),
             delay: self.delay.or(common.delay).unwrap_or(delay),
         };
         for (name, value) in [
@@ -67,18 +70,26 @@ impl BatchProcessor {
             ("max_export_batch_size", batch.size),
             ("schedule_delay_millis", batch.delay),
         ] {
-            let common = format!("observability.telemetry.batch_processor.{name}");
             journal.derive(
-                &format!("observability.telemetry.{signal}.batch_processor.{name}"),
+                &format!("{own}.{name}"),
                 value,
-                &common,
+                &format!("{TELEMETRY}.batch_processor.{name}"),
+            );
+        }
+        if size > queue {
+            journal.follow(
+                &format!("{own}.max_export_batch_size"),
+                queue,
+                &format!("{own}.max_queue_size"),
             );
         }
         batch
     }
 
-    /// Longest time for one export, in milliseconds.
-    pub fn limit(&self, common: &Self) -> Option<u32> {
-        self.timeout.or(common.timeout)
+    /// Longest time for one export, in milliseconds, and the path of the setting below the telemetry settings.
+    pub fn limit(&self, common: &Self, signal: &str) -> Option<(u32, String)> {
+        let path = "batch_processor.export_timeout_millis";
+        let own = self.timeout.map(|timeout| (timeout, format!("{signal}.{path}")));
+        own.or(common.timeout.map(|timeout| (timeout, path.to_owned())))
     }
 }

@@ -4,7 +4,8 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Value as Json, json};
 
-use super::endpoint::{HostPort, is_host};
+use super::endpoint::{Endpoint, HostPort, is_host};
+use super::vendor;
 use crate::bindings::exports::floe::telemetry::collector::{Load, Server, TailSampling};
 use crate::diagnostic::{self, Place, shown};
 use crate::fields::{Field, Findings};
@@ -28,7 +29,7 @@ pub struct Collector {
     /// Directory of further backends.
     pub directory: Option<String>,
     /// `host:port` of the gateway tier.
-    pub gateway: Option<String>,
+    pub gateway: Option<Endpoint>,
     /// Tail sampling.
     pub tail: Option<Tail>,
     /// Directory of the queues.
@@ -85,6 +86,9 @@ impl Settings for Collector {
     }
 
     fn check(&self, place: &Place, findings: &mut Findings) {
+        if let Some(gateway) = &self.gateway {
+            vendor::check_endpoint(gateway, &self.allowed, findings);
+        }
         if let Some(storage) = self.storage.as_deref().filter(|path| !path.starts_with('/')) {
             let place = Place {
                 path: format!("{}.storage_directory", place.path),
@@ -289,7 +293,7 @@ impl Kind for Version {
         }
         findings.push(field.place().error(
             diagnostic::WRONG_VALUE,
-            format!("{} is no version", shown(text)),
+            format!("{} is no version", field.quoted(text)),
             "write three numbers, such as 0.161.0",
         ));
         None
@@ -317,7 +321,7 @@ impl Kind for Hosts {
             let Some(text) = element.text(findings) else {
                 continue;
             };
-            let host = text.trim_end_matches('.').to_ascii_lowercase();
+            let host = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
             let name = host.strip_prefix("*.").unwrap_or(&host);
             if is_host(name) || name.parse::<std::net::Ipv6Addr>().is_ok() {
                 hosts.push(host);

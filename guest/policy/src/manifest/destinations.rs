@@ -6,16 +6,19 @@ use super::collector::Version;
 use crate::attribute;
 use crate::bindings::exports::floe::telemetry::collector::{Destination, Setting};
 use crate::bindings::exports::floe::telemetry::types::Signal;
-use crate::diagnostic;
-use crate::fields::{Field, Findings};
-use crate::settings::Kind;
+use crate::diagnostic::{self, Place, shown};
+use crate::fields::{Field, Findings, Section, suggestion};
+use crate::kinds::Choice;
+use crate::reader::{self, Journal};
+use crate::settings::{Kind, Settings, Visitor};
 use crate::yaml::{Node, Value};
 
+const KEY: &str = "telemetry_backend";
 /// The backend where the manifest names none: the Collector shows what arrives.
 const NONE: &str = "debug";
 /// Most backends at once.
 const MOST: usize = 16;
-const SIGNALS: [(&str, Signal); 3] = [
+static SIGNALS: [(&str, Signal); 3] = [
     ("traces", Signal::Traces),
     ("metrics", Signal::Metrics),
     ("logs", Signal::Logs),
@@ -64,8 +67,8 @@ impl Kind for Destinations {
                 "type": {"type": "string", "pattern": "\\S", "description": "Name of the backend: `floe-telemetry collector backends` lists them."},
                 "version": {"type": ["string", "null"], "description": "Version that the backend's component must have."},
                 "config": {"type": ["object", "null"], "description": "The backend's settings. A secret is the name of a variable of the Collector."},
-                "connection_secret_ref": {"type": ["string", "null"], "pattern": "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", "maxLength": 253, "description": "Kubernetes secret with the variables that the backend needs."},
-                "signals": {"type": ["array", "null"], "items": {"enum": SIGNALS.map(|(word, _)| word)}, "description": "Signals that are sent to it; by default all that it takes."},
+                "connection_secret_ref": {"type": ["string", "null"], "pattern": "^\\s*[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\\s*$", "description": "Kubernetes secret with the variables that the backend needs."},
+                "signals": {"type": ["array", "null"], "minItems": 1, "items": Choice(&SIGNALS).schema(), "description": "Signals that are sent to it; by default all that it takes."},
             },
         });
         let list =
@@ -74,8 +77,47 @@ impl Kind for Destinations {
     }
 }
 
+/// `plugins`, as far as it is ours.
+struct Plugins(Vec<Destination>);
+
+impl Settings for Plugins {
+    fn visit<V: Visitor>(&mut self, visitor: &mut V) {
+        visitor.setting(
+            KEY,
+            "The backends that the Collector sends to: a name, a mapping, or a list of these.",
+            Destinations,
+            &mut self.0,
+        );
+    }
+}
+
+/// The backends of a manifest. The other plugins are not ours; only a key close to ours is worth a word.
+pub fn read(document: &Node, findings: &mut Findings, journal: &mut Journal) -> Vec<Destination> {
+    let mut plugins = Plugins(none());
+    let field = document.get("plugins").map(|node| Field::at("plugins", node));
+    reader::read_open(&mut plugins, "plugins", field.as_ref(), findings, journal);
+    let keys = field.as_ref().and_then(Field::entries);
+    for (key, field) in keys.iter().flat_map(Section::fields) {
+        if key.name != KEY
+            && let Some(help) = suggestion(&key.name, &[KEY])
+        {
+            let place = Place {
+                line: key.line,
+                column: key.column,
+                ..field.place()
+            };
+            findings.push(place.warning(
+                diagnostic::UNKNOWN_KEY,
+                format!("{} is not read", shown(&key.name)),
+                help,
+            ));
+        }
+    }
+    plugins.0
+}
+
 /// Where telemetry goes if the manifest names no backend.
-pub fn none() -> Vec<Destination> {
+fn none() -> Vec<Destination> {
     vec![Destination {
         backend: NONE.to_owned(),
         version: String::new(),
@@ -161,14 +203,16 @@ fn destination(field: &Field<'_>, findings: &mut Findings) -> Option<Destination
 }
 
 fn signals(field: &Field<'_>, findings: &mut Findings) -> Vec<Signal> {
-    let words = SIGNALS.map(|(word, _)| word);
+    if matches!(field.value(), Value::List(items) if items.is_empty()) {
+        findings.push(field.place().error(
+            diagnostic::MISSING_VALUE,
+            "the list names no signal",
+            "write traces, metrics or logs, or leave the key out for all that the backend takes",
+        ));
+    }
     let mut signals = Vec::new();
-    for element in field.list(words.len(), findings) {
-        let word = element.word(&words, findings);
-        let found = SIGNALS
-            .iter()
-            .find(|(name, _)| Some(*name) == word)
-            .map(|(_, signal)| *signal);
+    for element in field.list(SIGNALS.len(), findings) {
+        let found = Choice(&SIGNALS).read(&element, findings);
         signals.extend(found.filter(|signal| !signals.contains(signal)));
     }
     signals

@@ -20,6 +20,8 @@ pub struct Endpoint {
     pub host: String,
     /// What the URL has after its scheme, without slashes at its end.
     pub rest: String,
+    /// How many slashes stood at its end.
+    slashes: usize,
     /// The URL's path; empty or from a slash on.
     pub path: String,
 }
@@ -28,6 +30,12 @@ impl Endpoint {
     /// The URL, with a scheme for one that has none.
     pub fn url(&self, otherwise: &str) -> String {
         format!("{}://{}", self.scheme.unwrap_or(otherwise), self.rest)
+    }
+
+    /// The URL as it was written; a path is at least a slash.
+    pub fn whole_url(&self, otherwise: &str) -> String {
+        let least = usize::from(self.path.is_empty());
+        self.url(otherwise) + &"/".repeat(self.slashes.max(least))
     }
 
     /// Whether the host is this machine.
@@ -107,7 +115,8 @@ fn parsed(text: &str, place: Place) -> Result<Endpoint, &'static str> {
         None if host.contains([':', '[', ']']) => return Err("an IPv6 address needs brackets"),
         _ => {}
     }
-    let name = inner.unwrap_or(host).trim_end_matches('.').to_ascii_lowercase();
+    let name = inner.unwrap_or(host);
+    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
     if name.is_empty() {
         return Err("it names no host");
     }
@@ -124,8 +133,10 @@ fn parsed(text: &str, place: Place) -> Result<Endpoint, &'static str> {
     if scheme.is_none() && port.is_empty() {
         return Err("it does not start with http:// or https://");
     }
+    let whole = rest.len();
     let rest = rest.trim_end_matches('/');
     Ok(Endpoint {
+        slashes: whole - rest.len(),
         place,
         scheme,
         host: name,
@@ -178,12 +189,12 @@ fn without_credentials(text: &str) -> String {
 pub struct HostPort;
 
 impl Kind for HostPort {
-    type Value = String;
+    type Value = Endpoint;
 
-    fn read(&self, field: &Field<'_>, findings: &mut Findings) -> Option<String> {
+    fn read(&self, field: &Field<'_>, findings: &mut Findings) -> Option<Endpoint> {
         let text = field.text(findings)?;
         match parsed(text, field.place()) {
-            Ok(endpoint) if endpoint.scheme.is_none() && endpoint.path.is_empty() => Some(endpoint.rest),
+            Ok(endpoint) if endpoint.scheme.is_none() && endpoint.path.is_empty() => Some(endpoint),
             _ => {
                 findings.push(field.place().error(
                     diagnostic::WRONG_ENDPOINT,
@@ -195,8 +206,8 @@ impl Kind for HostPort {
         }
     }
 
-    fn json(&self, value: &String) -> Json {
-        json!(value)
+    fn json(&self, value: &Endpoint) -> Json {
+        json!(value.rest)
     }
 
     fn schema(&self) -> Json {

@@ -1,21 +1,23 @@
 //! Where telemetry goes, for all signals and for each: endpoint, transport, credentials.
 
-use serde_json::{Value as Json, json};
+use std::cmp::Ordering;
+
+use serde_json::json;
 
 use super::MILLISECONDS;
 use super::authentication::Authentication;
 use super::endpoint::{Endpoint, Url};
-use super::header::{self, Headers};
-use super::vendor;
+use super::header::Headers;
+use super::{reference, vendor};
 use crate::bindings::exports::floe::telemetry::configuration::{
-    Compression, Exporter, Protocol, Reference, Tls,
+    Compression, Exporter, Header, Protocol, Reference, Tls, Variable,
 };
 use crate::diagnostic::{self, Place};
 use crate::fields::Findings;
-use crate::kinds::{Boolean, Choice, Integer, Path};
-use crate::layers::Layer;
+use crate::kinds::{Boolean, Choice, Integer, Path, WithPlace, Written};
+use crate::layers::{Layer, TELEMETRY};
 use crate::reader::Journal;
-use crate::settings::{Settings, Visitor};
+use crate::settings::{Kind as _, Settings, Visitor};
 
 /// Words of the transports; `http` is floe's older word for OpenTelemetry's `http/protobuf`.
 const PROTOCOLS: &[(&str, Protocol)] = &[
@@ -35,7 +37,7 @@ pub struct Target {
     insecure: Option<bool>,
     compression: Option<Compression>,
     timeout: Option<u32>,
-    headers: Option<Vec<header::Placed>>,
+    headers: Option<Vec<Written<Header>>>,
     authentication: Option<Authentication>,
     tls: Option<TlsFiles>,
 }
@@ -90,9 +92,9 @@ impl Settings for Target {
 /// `tls`.
 #[derive(Debug, Default, Clone)]
 pub struct TlsFiles {
-    ca: Option<String>,
-    certificate: Option<String>,
-    key: Option<String>,
+    ca: Option<Written<String>>,
+    certificate: Option<Written<String>>,
+    key: Option<Written<String>>,
 }
 
 impl Settings for TlsFiles {
@@ -100,19 +102,19 @@ impl Settings for TlsFiles {
         visitor.maybe(
             "ca_file",
             "PEM file with the authorities that may have signed the Collector's certificate.",
-            Path,
+            WithPlace(Path),
             &mut self.ca,
         );
         visitor.maybe(
             "cert_file",
             "PEM file with the client's certificate and its chain.",
-            Path,
+            WithPlace(Path),
             &mut self.certificate,
         );
         visitor.maybe(
             "key_file",
             "PEM file with the client's private key.",
-            Path,
+            WithPlace(Path),
             &mut self.key,
         );
     }
@@ -139,10 +141,12 @@ impl Settings for TlsFiles {
 pub struct Signal<'a> {
     /// `traces`, `metrics` or `logs`.
     pub name: &'static str,
-    /// Time limit of the signal's batches, in milliseconds.
-    pub limit: Option<u32>,
+    /// Time limit of the signal's batches, in milliseconds, and its path below the telemetry settings.
+    pub limit: Option<(u32, String)>,
     /// Hosts where a Collector is allowed, whatever they look like.
     pub allowed: &'a [String],
+    /// The variables, which headers may be members of.
+    pub variables: &'a [Variable],
 }
 
 impl Target {
@@ -160,77 +164,120 @@ impl Target {
             .unwrap_or(Protocol::HttpProtobuf);
         let endpoint = self.endpoint.as_ref().or(common.endpoint.as_ref());
         let url = self.url(common, protocol, signal.name);
-        // The authorities, and the client's certificate with its key: each of the signal's own, or of all signals.
-        let own = self.tls.clone().unwrap_or_default();
-        let all = common.tls.clone().unwrap_or_default();
-        let client = if own.certificate.is_some() { &own } else { &all };
-        let files = TlsFiles {
-            ca: own.ca.clone().or(all.ca.clone()),
-            certificate: client.certificate.clone(),
-            key: client.key.clone(),
-        };
+        let files = self.files(common);
         let headers = self.merged_headers(common, findings);
-        let timeout = match (self.timeout.or(common.timeout), signal.limit) {
-            (Some(one), Some(other)) => one.min(other),
-            (Some(one), None) | (None, Some(one)) => one,
-            (None, None) => TIMEOUT,
-        };
+        let (timeout, limited_by) = self.timeout(common, signal);
         let compression = self
             .compression
             .or(common.compression)
             .unwrap_or(Compression::None);
         if let Some(endpoint) = endpoint {
-            check_endpoint(
-                endpoint,
-                protocol,
-                &url,
-                carries_secrets(&headers),
-                &files,
-                findings,
-            );
+            check_endpoint(endpoint, protocol, &url, findings);
             vendor::check_endpoint(endpoint, signal.allowed, findings);
         }
         let allowed = endpoint.is_some_and(|endpoint| vendor::is_allowed(&endpoint.host, signal.allowed));
         if !allowed {
             headers
                 .iter()
-                .for_each(|found| vendor::check_header(found, findings));
+                .for_each(|found| vendor::check_header(found, signal.variables, findings));
         }
-        explain(
-            signal.name,
-            journal,
-            &[
-                ("otlp_endpoint", json!(url)),
-                (
-                    "otlp_protocol",
-                    json!(if protocol == Protocol::Grpc {
-                        "grpc"
-                    } else {
-                        "http/protobuf"
-                    }),
-                ),
-                (
-                    "compression",
-                    json!(if compression == Compression::Gzip {
-                        "gzip"
-                    } else {
-                        "none"
-                    }),
-                ),
-                ("timeout_millis", json!(timeout)),
-            ],
-        );
+        check_encryption(endpoint, &url, &headers, &files, findings);
+
+        let own = format!("{TELEMETRY}.{}", signal.name);
+        let path = |name: &str| format!("{TELEMETRY}.{name}");
+        for (name, value) in [
+            ("otlp_endpoint", json!(url)),
+            ("otlp_protocol", Choice(PROTOCOLS).json(&protocol)),
+            ("insecure", json!(self.insecure.or(common.insecure))),
+            ("compression", Choice(COMPRESSIONS).json(&compression)),
+        ] {
+            journal.derive(&format!("{own}.{name}"), value, &path(name));
+        }
+        let of_timeout = format!("{own}.timeout_millis");
+        if limited_by == "timeout_millis" {
+            journal.derive(&of_timeout, timeout, &path(&limited_by));
+        } else if path(&limited_by) != of_timeout {
+            journal.follow(&of_timeout, timeout, &path(&limited_by));
+        }
+        self.explain_parts(common, &headers, &files, &own, journal);
+        let text = |file: Option<Written<String>>| file.map(|file| file.value).unwrap_or_default();
         Exporter {
             endpoint: url,
             protocol,
             timeout,
             compression,
-            headers: headers.into_iter().map(|found| found.header).collect(),
+            headers: headers.into_iter().map(|found| found.value).collect(),
             tls: Tls {
-                ca: files.ca.unwrap_or_default(),
-                certificate: files.certificate.unwrap_or_default(),
-                key: files.key.unwrap_or_default(),
+                ca: text(files.ca),
+                certificate: text(files.certificate),
+                key: text(files.key),
             },
+        }
+    }
+
+    /// Longest time for one export, in milliseconds, and the path of the setting that says so.
+    fn timeout(&self, common: &Self, signal: &Signal<'_>) -> (u32, String) {
+        let own = self
+            .timeout
+            .map(|timeout| (timeout, format!("{}.timeout_millis", signal.name)));
+        let written = own.or(common
+            .timeout
+            .map(|timeout| (timeout, "timeout_millis".to_owned())));
+        written
+            .into_iter()
+            .chain(signal.limit.clone())
+            .min_by_key(|(timeout, _)| *timeout)
+            .unwrap_or((TIMEOUT, "timeout_millis".to_owned()))
+    }
+
+    /// The authorities, and the client's certificate with its key: each of the signal's own, or of all signals.
+    fn files(&self, common: &Self) -> TlsFiles {
+        let own = self.tls.clone().unwrap_or_default();
+        let all = common.tls.clone().unwrap_or_default();
+        let (certificate, key) = match own.certificate {
+            Some(_) => (own.certificate, own.key),
+            None => (all.certificate, all.key),
+        };
+        TlsFiles {
+            ca: own.ca.or(all.ca),
+            certificate,
+            key,
+        }
+    }
+
+    /// Notes the headers and the files for TLS that a signal uses and does not say itself.
+    fn explain_parts(
+        &self,
+        common: &Self,
+        headers: &[Written<Header>],
+        files: &TlsFiles,
+        own: &str,
+        journal: &mut Journal,
+    ) {
+        let has = |headers: &Option<Vec<Written<Header>>>, found: &Written<Header>| {
+            let is_it = |other: &Written<Header>| other.place == found.place;
+            headers.iter().flatten().any(is_it)
+        };
+        for found in headers.iter().filter(|found| !has(&self.headers, found)) {
+            let name = &found.value.name;
+            let source = match (has(&common.headers, found), &self.authentication) {
+                (true, _) => format!("{TELEMETRY}.headers.{name}"),
+                (false, Some(_)) => format!("{own}.authentication"),
+                (false, None) => format!("{TELEMETRY}.authentication"),
+            };
+            let value = format!("{}{}", found.value.prefix, reference::text(&found.value.value));
+            journal.add(&format!("{own}.headers"), name, value, &source);
+        }
+        let own_files = self.tls.clone().unwrap_or_default();
+        for (name, file, own_file) in [
+            ("ca_file", &files.ca, &own_files.ca),
+            ("cert_file", &files.certificate, &own_files.certificate),
+            ("key_file", &files.key, &own_files.key),
+        ] {
+            if let (Some(file), None) = (file, own_file) {
+                let source = format!("{TELEMETRY}.tls.{name}");
+                journal.add(&format!("{own}.tls"), name, file.value.as_str(), &source);
+            }
         }
     }
 
@@ -239,86 +286,67 @@ impl Target {
     fn url(&self, common: &Self, protocol: Protocol, signal: &str) -> String {
         let insecure = self.insecure.or(common.insecure).unwrap_or(false);
         let otherwise = if insecure { "http" } else { "https" };
-        let own = self.endpoint.as_ref().map(|endpoint| endpoint.url(otherwise));
         let base = || common.endpoint.as_ref().map(|endpoint| endpoint.url(otherwise));
-        match protocol {
-            Protocol::Grpc => own
+        match (protocol, &self.endpoint) {
+            (Protocol::Grpc, own) => own
+                .as_ref()
+                .map(|endpoint| endpoint.url(otherwise))
                 .or_else(base)
                 .unwrap_or_else(|| "http://localhost:4317".to_owned()),
-            Protocol::HttpProtobuf => own
-                .map(|own| {
-                    if self
-                        .endpoint
-                        .as_ref()
-                        .is_some_and(|endpoint| endpoint.path.is_empty())
-                    {
-                        own + "/"
-                    } else {
-                        own
-                    }
-                })
-                .unwrap_or_else(|| {
-                    format!(
-                        "{}/v1/{signal}",
-                        base().unwrap_or_else(|| "http://localhost:4318".to_owned())
-                    )
-                }),
+            (Protocol::HttpProtobuf, Some(own)) => own.whole_url(otherwise),
+            (Protocol::HttpProtobuf, None) => {
+                let base = base().unwrap_or_else(|| "http://localhost:4318".to_owned());
+                format!("{base}/v1/{signal}")
+            }
         }
     }
 
-    /// Headers of all signals, then the signal's own, then the credentials. A signal's own header takes the place of a common one of the same name.
-    fn merged_headers(&self, common: &Self, findings: &mut Findings) -> Vec<header::Placed> {
-        let mut headers: Vec<header::Placed> = common.headers.clone().unwrap_or_default();
+    /// Headers of all signals, then the signal's own, then the credentials. A signal's own header takes the place of a common one of the same
+    /// name. Of a header and credentials of its name the one of the upper layer holds.
+    fn merged_headers(&self, common: &Self, findings: &mut Findings) -> Vec<Written<Header>> {
+        let mut headers: Vec<Written<Header>> = common.headers.clone().unwrap_or_default();
         for own in self.headers.iter().flatten() {
-            headers.retain(|found| found.header.name != own.header.name);
+            headers.retain(|found| found.value.name != own.value.name);
             headers.push(own.clone());
         }
-        if let Some(credentials) = self
-            .authentication
-            .as_ref()
-            .or(common.authentication.as_ref())
-            .and_then(Authentication::header)
+        let credentials = self.authentication.as_ref().or(common.authentication.as_ref());
+        let Some(credentials) = credentials.and_then(Authentication::header) else {
+            return headers;
+        };
+        if let Some(twice) = headers
+            .iter()
+            .find(|found| found.value.name == credentials.value.name)
         {
-            if let Some(twice) = headers.iter().find(|found| found.header.name == credentials.name) {
-                if matches!(twice.layer, Layer::Variable(_)) {
-                    // It takes precedence over the manifest.
-                    return headers;
-                }
-                findings.push(twice.place.error(
+            match twice.layer.precedence().cmp(&credentials.layer.precedence()) {
+                Ordering::Greater => return headers,
+                Ordering::Less => {}
+                Ordering::Equal => findings.push(twice.place.error(
                     diagnostic::CONFLICT,
-                    format!("`authentication` sets the header {} as well", credentials.name),
+                    format!(
+                        "`authentication` sets the header {} as well",
+                        credentials.value.name
+                    ),
                     "take one of the two out",
-                ));
+                )),
             }
-            headers.push(header::Placed {
-                place: Place::default(),
-                layer: Layer::Manifest,
-                header: credentials,
-            });
         }
+        headers.retain(|found| found.value.name != credentials.value.name);
+        headers.push(credentials);
         headers
     }
 }
 
 /// Whether any header holds more than what stands in the manifest.
-fn carries_secrets(headers: &[header::Placed]) -> bool {
+fn carries_secrets(headers: &[Written<Header>]) -> bool {
     headers
         .iter()
-        .flat_map(|found| &found.header.value)
+        .flat_map(|found| &found.value.value)
         .any(|part| !matches!(part, Reference::Text(_)))
 }
 
-/// What the endpoint, the transport and the credentials say of each other.
-fn check_endpoint(
-    endpoint: &Endpoint,
-    protocol: Protocol,
-    url: &str,
-    credentials: bool,
-    files: &TlsFiles,
-    findings: &mut Findings,
-) {
+/// What the endpoint and the transport say of each other.
+fn check_endpoint(endpoint: &Endpoint, protocol: Protocol, url: &str, findings: &mut Findings) {
     let place = &endpoint.place;
-    let plain = url.starts_with("http://");
     match protocol {
         Protocol::HttpProtobuf if endpoint.scheme.is_none() => findings.push(place.error(
             diagnostic::WRONG_ENDPOINT,
@@ -362,29 +390,39 @@ fn check_endpoint(
     if let Some((message, help)) = other {
         findings.push(place.warning(diagnostic::CONFLICT, message, help));
     }
-    if plain && (files.ca.is_some() || files.certificate.is_some()) {
-        findings.push(place.error(
+}
+
+/// What the endpoint, the credentials and the files for TLS say of each other.
+fn check_encryption(
+    endpoint: Option<&Endpoint>,
+    url: &str,
+    headers: &[Written<Header>],
+    files: &TlsFiles,
+    findings: &mut Findings,
+) {
+    if !url.starts_with("http://") {
+        return;
+    }
+    if let Some(file) = files.ca.as_ref().or(files.certificate.as_ref()) {
+        let base: Vec<&str> = url.split('/').take(3).collect();
+        findings.push(file.place.error(
             diagnostic::CONFLICT,
-            "there are files for TLS, but the endpoint is one without it",
-            "write https:// in the endpoint, or take `tls` out (`tls: null` in an environment); a variable may have set it",
+            format!(
+                "this file is for TLS, but the endpoint {:?} is one without it",
+                base.join("/")
+            ),
+            match file.layer {
+                Layer::Variable(_) => "write https:// in otlp_endpoint, or unset the variable",
+                _ => "write https:// in otlp_endpoint, or take `tls` out (`tls: null` in an environment)",
+            },
         ));
-    } else if plain && credentials && !endpoint.is_local() {
-        findings.push(place.warning(
+    } else if let Some(endpoint) = endpoint.filter(|endpoint| !endpoint.is_local())
+        && carries_secrets(headers)
+    {
+        findings.push(endpoint.place.warning(
             diagnostic::NOT_ENCRYPTED,
             "credentials go to this endpoint unencrypted",
             "write https:// in the endpoint, or make sure that nobody else reads this network",
         ));
-    }
-}
-
-/// Notes what a signal uses that it does not say itself.
-fn explain(signal: &str, journal: &mut Journal, values: &[(&str, Json)]) {
-    for (name, value) in values {
-        let common = format!("observability.telemetry.{name}");
-        journal.derive(
-            &format!("observability.telemetry.{signal}.{name}"),
-            value.clone(),
-            &common,
-        );
     }
 }

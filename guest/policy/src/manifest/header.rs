@@ -5,9 +5,9 @@ use serde_json::{Value as Json, json};
 use super::reference::{self, WRITE_A_REFERENCE};
 use crate::baggage::is_token;
 use crate::bindings::exports::floe::telemetry::configuration::{Header, Reference};
-use crate::diagnostic::{self, Place, shown};
+use crate::diagnostic::{self, shown};
 use crate::fields::{Field, Findings, safe_key};
-use crate::layers::Layer;
+use crate::kinds::Written;
 use crate::redaction;
 use crate::settings::Kind;
 
@@ -41,28 +41,17 @@ const CREDENTIALS: [&str; 9] = [
     "token",
 ];
 
-/// A header where it was written.
-#[derive(Debug, Clone)]
-pub struct Placed {
-    /// Where.
-    pub place: Place,
-    /// Of which layer.
-    pub layer: Layer,
-    /// The header.
-    pub header: Header,
-}
-
 /// A mapping of names to values.
 #[derive(Debug)]
 pub struct Headers;
 
 impl Kind for Headers {
-    type Value = Vec<Placed>;
+    type Value = Vec<Written<Header>>;
     const IGNORABLE: bool = false;
 
-    fn read(&self, field: &Field<'_>, findings: &mut Findings) -> Option<Vec<Placed>> {
+    fn read(&self, field: &Field<'_>, findings: &mut Findings) -> Option<Vec<Written<Header>>> {
         let section = field.clone().unshown().mapping(findings)?;
-        let mut headers: Vec<Placed> = Vec::new();
+        let mut headers: Vec<Written<Header>> = Vec::new();
         for (key, value) in section.fields() {
             let place = value.place();
             let name = match checked_name(&key.name) {
@@ -82,10 +71,7 @@ impl Kind for Headers {
             if value.is_null() {
                 continue;
             }
-            // Names are compared without regard to case: in another layer one takes the other's place.
-            let layer = value.layer();
-            headers.retain(|found| found.header.name != name || found.layer == layer);
-            if headers.iter().any(|found| found.header.name == name) {
+            if headers.iter().any(|found| found.value.name == name) {
                 findings.push(place.error(
                     diagnostic::WRONG_HEADER,
                     format!("the header {} is there twice", shown(&name)),
@@ -110,10 +96,10 @@ impl Kind for Headers {
                 ));
                 continue;
             }
-            headers.push(Placed {
+            headers.push(Written {
                 place,
-                layer,
-                header: Header {
+                layer: value.layer(),
+                value: Header {
                     name,
                     prefix: String::new(),
                     value: parts,
@@ -131,15 +117,27 @@ impl Kind for Headers {
         Some(headers)
     }
 
-    fn json(&self, value: &Vec<Placed>) -> Json {
+    fn json(&self, value: &Vec<Written<Header>>) -> Json {
         value
             .iter()
             .map(|found| {
                 (
-                    found.header.name.clone(),
-                    json!(reference::text(&found.header.value)),
+                    found.value.name.clone(),
+                    json!(reference::text(&found.value.value)),
                 )
             })
+            .collect()
+    }
+
+    fn parts(&self, value: &Self::Value) -> Vec<(String, Written<Json>)> {
+        let part = |found: &Written<Header>| Written {
+            place: found.place.clone(),
+            layer: found.layer,
+            value: json!(reference::text(&found.value.value)),
+        };
+        value
+            .iter()
+            .map(|found| (found.value.name.clone(), part(found)))
             .collect()
     }
 

@@ -127,8 +127,12 @@ fn references(field: &Field<'_>, findings: &mut Findings) -> Option<Vec<Referenc
             parts.push(part);
             rest = after;
         } else {
-            plain.push('$');
-            rest = from.get(1..).unwrap_or_default();
+            findings.push(field.place().error(
+                diagnostic::WRONG_VALUE,
+                "a `$` begins a reference, and this one is none",
+                format!("{WRITE_A_REFERENCE}; write $$ for a dollar sign"),
+            ));
+            return None;
         }
     }
     plain.push_str(rest);

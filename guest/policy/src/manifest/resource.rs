@@ -5,13 +5,17 @@ use crate::attribute;
 use crate::bindings::exports::floe::telemetry::types::KeyValue;
 use crate::diagnostic::{self, Place};
 use crate::fields::Findings;
-use crate::kinds::{Attribute, Choice, Name};
-use crate::layers::Layer;
+use crate::kinds::{Attribute, Choice, Name, WithPlace, Written};
+use crate::layers::{Layer, TELEMETRY};
 use crate::reader::Journal;
 use crate::settings::{Names, Settings, Visitor};
+use crate::variables;
 
 /// Where the section stands.
 pub const PATH: &str = "observability.telemetry.resource_attributes";
+
+const ENVIRONMENT: &str = "deployment.environment.name";
+const OLDER_ENVIRONMENT: &str = "deployment.environment";
 
 const MODES: &[(&str, Mode)] = &[
     ("dev", Mode::Dev),
@@ -24,12 +28,12 @@ const MODES: &[(&str, Mode)] = &[
 pub struct ResourceAttributes {
     service_name: Option<String>,
     service_version: Option<String>,
-    environment: Option<Mode>,
-    older_environment: Option<Mode>,
+    environment: Option<Written<Mode>>,
+    older_environment: Option<Written<Mode>>,
     namespace: Option<String>,
     product_name: Option<String>,
     product_version: Option<String>,
-    mode: Option<Mode>,
+    mode: Option<Written<Mode>>,
     others: Vec<(String, String)>,
 }
 
@@ -56,7 +60,7 @@ impl Settings for ResourceAttributes {
         visitor.maybe(
             attribute::MODE,
             "Where floe runs: `dev` (the default), `staging` or `prod`.",
-            Choice(MODES),
+            WithPlace(Choice(MODES)),
             &mut self.mode,
         );
         visitor.maybe(
@@ -72,15 +76,15 @@ impl Settings for ResourceAttributes {
             &mut self.service_version,
         );
         visitor.maybe(
-            "deployment.environment.name",
+            ENVIRONMENT,
             "Name of the environment; floe.mode by default.",
-            Choice(MODES),
+            WithPlace(Choice(MODES)),
             &mut self.environment,
         );
         visitor.maybe(
-            "deployment.environment",
+            OLDER_ENVIRONMENT,
             "Older spelling of deployment.environment.name.",
-            Choice(MODES),
+            WithPlace(Choice(MODES)),
             &mut self.older_environment,
         );
         let names = Names {
@@ -129,7 +133,7 @@ impl ResourceAttributes {
             // Something that was refused there is said already.
             let refused = findings.iter().any(|found| {
                 found.path == path
-                    || [PATH, "metadata"].contains(&found.path.as_str())
+                    || [TELEMETRY, PATH, "metadata"].contains(&found.path.as_str())
                     || found.path == format!("metadata.{metadata}")
             });
             if found.is_none() && required && !refused {
@@ -144,8 +148,8 @@ impl ResourceAttributes {
         let namespace = product(attribute::NAMESPACE, &self.namespace, "namespace");
         let product_name = product(attribute::PRODUCT_NAME, &self.product_name, "name");
         let product_version = product(attribute::PRODUCT_VERSION, &self.product_version, "version");
-        let mode = self.mode.unwrap_or_default();
-        let environment = self.environment.or(self.older_environment).unwrap_or(mode);
+        let mode = self.mode.as_ref().map(|found| found.value).unwrap_or_default();
+        let (environment, written_at) = self.environment();
         let identity = Identity {
             service_name: self.service_name.clone().unwrap_or_else(|| product_name.clone()),
             service_version: self
@@ -178,19 +182,50 @@ impl ResourceAttributes {
                 identity.service_version.as_str(),
                 attribute::PRODUCT_VERSION,
             ),
-            (
-                "deployment.environment.name",
-                identity.environment.word(),
-                attribute::MODE,
-            ),
-            (
-                "deployment.environment",
-                identity.environment.word(),
-                attribute::MODE,
-            ),
         ] {
             journal.derive(&format!("{PATH}.{name}"), value, &format!("{PATH}.{source}"));
         }
+        for (name, is_set) in [
+            (ENVIRONMENT, self.environment.is_some()),
+            (OLDER_ENVIRONMENT, self.older_environment.is_some()),
+        ] {
+            let (path, source) = (format!("{PATH}.{name}"), format!("{PATH}.{written_at}"));
+            // What is overruled is not what holds.
+            if is_set && name != written_at {
+                journal.follow(&path, environment.word(), &source);
+            } else {
+                journal.derive(&path, environment.word(), &source);
+            }
+        }
         identity
+    }
+
+    /// The environment, and the attribute that says it: the one of the upper layer, where one says it twice the more specific one. In the
+    /// variables FLOE_MODE speaks for all of floe.
+    fn environment(&self) -> (Mode, &'static str) {
+        let precedence = |found: &Written<Mode>| found.layer.precedence();
+        let explicit = [
+            (&self.environment, ENVIRONMENT),
+            (&self.older_environment, OLDER_ENVIRONMENT),
+        ]
+        .into_iter()
+        .filter_map(|(found, name)| Some((found.as_ref()?, name)))
+        // Of equals the last is the greatest.
+        .rev()
+        .max_by_key(|(found, _)| precedence(found));
+        match (&self.mode, explicit) {
+            (mode, None) => (
+                mode.as_ref().map(|mode| mode.value).unwrap_or_default(),
+                attribute::MODE,
+            ),
+            (Some(mode), Some((found, _)))
+                if precedence(mode) > precedence(found)
+                    || mode.layer == Layer::Variable(variables::MODE)
+                        && precedence(mode) == precedence(found) =>
+            {
+                (mode.value, attribute::MODE)
+            }
+            (_, Some((found, name))) => (found.value, name),
+        }
     }
 }

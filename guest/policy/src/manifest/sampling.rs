@@ -12,6 +12,7 @@ use crate::fields::{Field, Findings};
 use crate::kinds::{Attribute, Boolean, Choice, Integer, Name, Rate, Ratio};
 use crate::pattern::Pattern;
 use crate::sampling::{Ratios, Rule, Sampling, Share};
+use crate::schema::nullable;
 use crate::settings::{Kind, Names, Settings, Visitor};
 use crate::yaml::Value;
 
@@ -19,12 +20,14 @@ use crate::yaml::Value;
 const RULES: usize = 64;
 /// Longest wait for a failure: a day.
 const SECONDS: RangeInclusive<u32> = 1..=86_400;
+const PARENTS: &[(&str, ParentMode)] = &[("follow", ParentMode::Follow), ("ignore", ParentMode::Ignore)];
 
 /// The section, with floe's defaults.
 #[derive(Debug, Clone)]
 pub struct SamplingSettings {
     ratios: Ratios,
     rules: Vec<RuleSettings>,
+    parent: ParentMode,
     limit: f64,
     failed: KeepFailed,
 }
@@ -38,6 +41,7 @@ impl Default for SamplingSettings {
                 prod: 0.1,
             },
             rules: Vec::new(),
+            parent: ParentMode::Follow,
             limit: 0.0,
             failed: KeepFailed::default(),
         }
@@ -65,6 +69,12 @@ impl Settings for SamplingSettings {
             &mut self.ratios.prod,
         );
         visitor.setting(
+            "parent",
+            "Whether a parent's decision holds: `follow` or `ignore`.",
+            Choice(PARENTS),
+            &mut self.parent,
+        );
+        visitor.setting(
             "max_traces_per_second",
             "Most traces that a process starts in a second; without it there is no limit.",
             Rate,
@@ -85,7 +95,7 @@ impl SamplingSettings {
     pub fn sampling(&self, mode: Mode) -> Sampling {
         let share = Share {
             ratios: self.ratios,
-            parent: ParentMode::Follow,
+            parent: self.parent,
         };
         Sampling {
             mode,
@@ -161,9 +171,9 @@ impl Kind for KeepFailedKind {
 
     fn schema(&self) -> Json {
         json!({"anyOf": [{"type": "boolean"}, {"type": "object", "additionalProperties": false, "properties": {
-            "enabled": Boolean.schema(),
-            "max_spans": Integer(ITEMS).schema(),
-            "max_seconds": Integer(SECONDS).schema(),
+            "enabled": nullable(Boolean.schema()),
+            "max_spans": nullable(Integer(ITEMS).schema()),
+            "max_seconds": nullable(Integer(SECONDS).schema()),
         }}]})
     }
 }
@@ -179,8 +189,6 @@ struct RuleSettings {
 
 impl Settings for RuleSettings {
     fn visit<V: Visitor>(&mut self, visitor: &mut V) {
-        const PARENTS: &[(&str, ParentMode)] =
-            &[("follow", ParentMode::Follow), ("ignore", ParentMode::Ignore)];
         visitor.section(
             "match",
             "What a span must be like; a rule without conditions matches all.",
@@ -194,7 +202,7 @@ impl Settings for RuleSettings {
         );
         visitor.maybe(
             "parent",
-            "Whether a parent's decision holds: `follow` (the default) or `ignore`.",
+            "Whether a parent's decision holds: `follow` or `ignore`; by default as for the other spans.",
             Choice(PARENTS),
             &mut self.parent,
         );
@@ -312,7 +320,7 @@ impl Kind for RatioKind {
     fn schema(&self) -> Json {
         let modes: serde_json::Map<String, Json> = Mode::WORDS
             .iter()
-            .map(|mode| ((*mode).to_owned(), Ratio.schema()))
+            .map(|mode| ((*mode).to_owned(), nullable(Ratio.schema())))
             .collect();
         json!({"anyOf": [Ratio.schema(), {"type": "object", "additionalProperties": false, "minProperties": 1, "properties": modes}]})
     }

@@ -7,7 +7,7 @@ use super::collector::Collector;
 use super::exporter::{self, Target};
 use super::resource::ResourceAttributes;
 use super::sampling::SamplingSettings;
-use crate::bindings::exports::floe::telemetry::configuration::{Batch, Batches, Exporters};
+use crate::bindings::exports::floe::telemetry::configuration::{Batch, Batches, Exporters, Variable};
 use crate::fields::Findings;
 use crate::kinds::{Boolean, Choice, Integer};
 use crate::reader::Journal;
@@ -118,12 +118,18 @@ impl Settings for Telemetry {
 
 impl Telemetry {
     /// The exporter of each signal.
-    pub fn exporters(&self, findings: &mut Findings, journal: &mut Journal) -> Exporters {
+    pub fn exporters(
+        &self,
+        variables: &[Variable],
+        findings: &mut Findings,
+        journal: &mut Journal,
+    ) -> Exporters {
         let mut exporter = |name, enabled: bool, target: &Target, limit| {
             let signal = exporter::Signal {
                 name,
                 limit,
                 allowed: &self.collector.allowed,
+                variables,
             };
             enabled.then(|| target.exporter(&self.target, &signal, findings, journal))
         };
@@ -139,10 +145,15 @@ impl Telemetry {
                 "traces",
                 traces.enabled,
                 &traces.target,
-                traces.batch.limit(batch),
+                traces.batch.limit(batch, "traces"),
             ),
-            metrics: exporter("metrics", metrics.enabled, &metrics.target, metrics.timeout),
-            logs: exporter("logs", logs.enabled, &logs.target, logs.batch.limit(batch)),
+            metrics: exporter("metrics", metrics.enabled, &metrics.target, metrics.limit()),
+            logs: exporter(
+                "logs",
+                logs.enabled,
+                &logs.target,
+                logs.batch.limit(batch, "logs"),
+            ),
         }
     }
 
@@ -216,6 +227,14 @@ impl Default for Metrics {
             interval: 60_000,
             timeout: None,
         }
+    }
+}
+
+impl Metrics {
+    /// Longest time for one export, in milliseconds, and the path of the setting below the telemetry settings.
+    fn limit(&self) -> Option<(u32, String)> {
+        self.timeout
+            .map(|timeout| (timeout, "metrics.export_timeout_millis".to_owned()))
     }
 }
 

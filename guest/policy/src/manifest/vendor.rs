@@ -1,13 +1,14 @@
 //! An SDK sends to a Collector. What belongs to a backend is refused with the name of the plugin that makes the Collector send there.
 
 use super::endpoint::Endpoint;
-use super::header::Placed;
-use crate::bindings::exports::floe::telemetry::configuration::Reference;
+use crate::bindings::exports::floe::telemetry::configuration::{Header, Reference, Variable};
 use crate::diagnostic::{self, shown};
 use crate::fields::Findings;
+use crate::kinds::Written;
+use crate::variables;
 
 /// Domains of backends, and the plugin for each. A host is of a domain if it ends in it, label by label.
-const DOMAINS: [(&str, &str); 53] = [
+const DOMAINS: [(&str, &str); 54] = [
     ("datadoghq.com", "datadog"),
     ("datadoghq.eu", "datadog"),
     ("ddog-gov.com", "datadog"),
@@ -61,9 +62,17 @@ const DOMAINS: [(&str, &str); 53] = [
     ("hyperdx.io", "otlp"),
     ("appdynamics.com", "otlp"),
     ("mezmo.com", "otlp"),
+    ("solarwinds.com", "otlp"),
 ];
-/// Services of AWS that take telemetry themselves: `xray.eu-west-1.amazonaws.com`.
+/// Services of AWS that take telemetry themselves: `xray.eu-west-1.amazonaws.com`, `xray-fips.us-east-1.amazonaws.com`,
+/// `vpce-0a1b.xray.eu-west-1.vpce.amazonaws.com`.
 const AWS: [&str; 3] = ["xray", "logs", "monitoring"];
+const AWS_DOMAINS: [&str; 4] = [
+    "amazonaws.com",
+    "amazonaws.com.cn",
+    "api.aws",
+    "api.amazonwebservices.com.cn",
+];
 /// Headers of backends.
 const HEADERS: [(&str, &str); 13] = [
     ("dd-api-key", "datadog"),
@@ -86,7 +95,7 @@ const SCHEMES: [(&str, &str); 3] = [
     ("apikey ", "elastic"),
     ("splunk ", "splunk"),
 ];
-/// First labels of hosts, and ends of paths, that are a backend's rather than a Collector's.
+/// First labels of hosts that are a backend's rather than a Collector's.
 const NAMES: [&str; 12] = [
     "jaeger",
     "jaeger-collector",
@@ -134,10 +143,11 @@ pub fn check_endpoint(endpoint: &Endpoint, allowed: &[String], findings: &mut Fi
 }
 
 /// Refuses a backend's header.
-pub fn check_header(found: &Placed, findings: &mut Findings) {
-    let header = &found.header;
+pub fn check_header(found: &Written<Header>, variables: &[Variable], findings: &mut Findings) {
+    let header = &found.value;
     let first = match header.value.first() {
         Some(Reference::Text(text)) => text.to_ascii_lowercase(),
+        Some(Reference::Member(member)) => variables::member(variables, member).to_ascii_lowercase(),
         _ => String::new(),
     };
     let of_name = HEADERS.iter().find(|(name, _)| *name == header.name);
@@ -161,9 +171,9 @@ fn plugin_of(host: &str) -> Option<&'static str> {
         .find(|(domain, _)| is_below(host, domain))
         .map(|(_, plugin)| *plugin);
     of_domain.or_else(|| {
-        let aws = (is_below(host, "amazonaws.com") || is_below(host, "api.aws"))
-            && AWS.iter().any(|service| host.split('.').next() == Some(*service));
-        aws.then_some("aws-xray")
+        let is_service = |label: &str| AWS.contains(&label.strip_suffix("-fips").unwrap_or(label));
+        let is_aws = AWS_DOMAINS.iter().any(|domain| is_below(host, domain));
+        (is_aws && host.split('.').any(is_service)).then_some("aws-xray")
     })
 }
 
