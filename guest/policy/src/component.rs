@@ -15,7 +15,7 @@ use crate::bindings::exports::floe::telemetry::{
 use crate::configuration::configure;
 use crate::reader::Journal;
 use crate::trace_context::TraceParent;
-use crate::{Policy, deployment, error, operation, redaction, sampling as decisions, variables};
+use crate::{Policy, deployment, error, operation, sampling as decisions, variables};
 
 /// Version of `wit/` that this component is built against; a test compares the two.
 pub const CONTRACT: &str = "0.1.0";
@@ -116,17 +116,34 @@ impl operations::Guest for Component {
         facts: Vec<KeyValue>,
         error: Option<Exception>,
     ) -> Ending {
-        operation::end(kind, &name, &status, seconds, &facts, error.as_ref())
+        POLICY.with_borrow(|policy| {
+            operation::end(
+                kind,
+                &name,
+                &status,
+                seconds,
+                &facts,
+                error.as_ref(),
+                policy.redactor(),
+            )
+        })
     }
 }
 
 impl errors::Guest for Component {
     fn classify(error: Exception) -> Exception {
-        error::classify(&error)
+        POLICY.with_borrow(|policy| error::classify(&error, policy.redactor()))
     }
 
     fn redact(texts: Vec<String>) -> Vec<String> {
-        texts.iter().map(|text| redaction::redact(text)).collect()
+        POLICY.with_borrow(|policy| texts.iter().map(|text| policy.redactor().redact(text)).collect())
+    }
+
+    fn names_secret(names: Vec<String>) -> Vec<bool> {
+        POLICY.with_borrow(|policy| {
+            let names_secret = |name: &String| policy.redactor().names_secret(name);
+            names.iter().map(names_secret).collect()
+        })
     }
 }
 

@@ -13,6 +13,7 @@ use crate::manifest::resource::Identity;
 use crate::manifest::telemetry::Telemetry;
 use crate::manifest::{self, Mode};
 use crate::reader::Journal;
+use crate::redaction::Redactor;
 use crate::sampling::{Ratios, Sampling, Share};
 
 /// A manifest's settings with what follows from them.
@@ -111,6 +112,12 @@ impl Configuration {
             (attribute::PRODUCT_VERSION, &self.identity.product_version),
             (attribute::MODE, self.identity.mode.word()),
         ]
+    }
+
+    /// What masks secrets.
+    pub fn redactor(&self) -> Redactor {
+        let redaction = &self.telemetry.redaction;
+        Redactor::new(&redaction.names, &redaction.prefixes)
     }
 
     fn span_attributes(&self) -> Vec<KeyValue> {

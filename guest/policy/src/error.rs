@@ -1,11 +1,7 @@
 //! Exceptions on their way into telemetry: a low-cardinality type, redacted and bounded text.
 
-use std::sync::LazyLock;
-
-use regex::Regex;
-
 use crate::bindings::exports::floe::telemetry::types::Exception;
-use crate::redaction::redact;
+use crate::redaction::Redactor;
 
 /// OpenTelemetry's `error.type` where there is no better.
 pub const OTHER: &str = "_OTHER";
@@ -13,20 +9,13 @@ const MOST_TYPE: usize = 256;
 const MOST_MESSAGE: usize = 4 * 1024;
 const MOST_STACKTRACE: usize = 32 * 1024;
 
-/// Tools that report an error as text start a line with its name, the cause below what it caused: dbt's "Runtime Error in
-/// model x" above the database's "Catalog Error".
-static NAMED: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new("(?m)^[ \t]*([A-Z][a-z]+) Error[ :]").ok());
-
 /// Names and cleans an exception.
-pub fn classify(error: &Exception) -> Exception {
+pub fn classify(error: &Exception, redactor: &Redactor) -> Exception {
+    let clean = |text: &str, most| bounded(&redactor.redact(head(text, 4 * most)), most, redactor);
     Exception {
         type_: error_type(error),
-        message: bounded(&redact(head(&error.message, 4 * MOST_MESSAGE)), MOST_MESSAGE),
-        stacktrace: bounded(
-            &redact(head(&error.stacktrace, 4 * MOST_STACKTRACE)),
-            MOST_STACKTRACE,
-        ),
+        message: clean(&error.message, MOST_MESSAGE),
+        stacktrace: clean(&error.stacktrace, MOST_STACKTRACE),
     }
 }
 
@@ -36,11 +25,22 @@ fn error_type(error: &Exception) -> String {
     if !given.is_empty() && given.len() <= MOST_TYPE && given.chars().all(named) {
         return given.to_owned();
     }
-    NAMED
-        .as_ref()
-        .and_then(|pattern| pattern.captures_iter(head(&error.message, MOST_MESSAGE)).last())
-        .and_then(|captures| captures.get(1))
-        .map_or_else(|| OTHER.to_owned(), |name| format!("{}Error", name.as_str()))
+    // Tools that report an error as text start a line with its name, the cause below what it caused: dbt's "Runtime Error in model x" above the
+    // database's "Catalog Error".
+    head(&error.message, MOST_MESSAGE)
+        .lines()
+        .rev()
+        .find_map(named_error)
+        .map_or_else(|| OTHER.to_owned(), |name| format!("{name}Error"))
+}
+
+/// The name of a line that starts with `Name Error:` or `Name Error in`.
+fn named_error(line: &str) -> Option<&str> {
+    let (name, rest) = line.trim_start_matches([' ', '\t']).split_once(" Error")?;
+    let is_name = name.starts_with(|first: char| first.is_ascii_uppercase())
+        && name.len() > 1
+        && name.chars().skip(1).all(|letter| letter.is_ascii_lowercase());
+    (is_name && rest.starts_with([' ', ':'])).then_some(name)
 }
 
 /// The first bytes, cut between characters. What is cut here is never shown, so that a secret cannot hide behind the cut.
@@ -49,13 +49,13 @@ fn head(text: &str, most: usize) -> &str {
 }
 
 /// The text, or its head redacted again: a cut may leave a half of what redaction wrote.
-fn bounded(text: &str, most: usize) -> String {
+fn bounded(text: &str, most: usize, redactor: &Redactor) -> String {
     if text.len() <= most {
         return text.to_owned();
     }
     let mut room = most - '…'.len_utf8();
     loop {
-        let cut = redact(&format!("{}…", head(text, room)));
+        let cut = redactor.redact(&format!("{}…", head(text, room)));
         if cut.len() <= most {
             return cut;
         }
@@ -66,6 +66,10 @@ fn bounded(text: &str, most: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn classify(error: &Exception) -> Exception {
+        super::classify(error, &Redactor::default())
+    }
 
     #[test]
     fn types_are_of_low_cardinality() {

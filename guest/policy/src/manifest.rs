@@ -20,6 +20,7 @@ pub mod destinations;
 pub mod endpoint;
 pub mod exporter;
 pub mod header;
+pub mod redaction;
 pub mod reference;
 pub mod resource;
 pub mod sampling;

@@ -7,6 +7,7 @@ use crate::bindings::exports::floe::telemetry::operations::{
 use crate::bindings::exports::floe::telemetry::types::{Exception, KeyValue, SpanKind};
 use crate::configuration;
 use crate::error;
+use crate::redaction::Redactor;
 
 /// How one kind of operation is named and described.
 struct Convention {
@@ -94,10 +95,11 @@ pub fn end(
     seconds: f64,
     facts: &[KeyValue],
     exception: Option<&Exception>,
+    redactor: &Redactor,
 ) -> Ending {
     let outcome = outcome(status);
     let failed = matches!(outcome, Outcome::Failure | Outcome::Error);
-    let classified = exception.map(error::classify);
+    let classified = exception.map(|found| error::classify(found, redactor));
     let remark = classified
         .as_ref()
         .filter(|_| outcome == Outcome::Warning)

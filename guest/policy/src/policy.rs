@@ -8,6 +8,7 @@ use crate::bindings::exports::floe::telemetry::types::{Diagnostic, KeyValue, Spa
 use crate::configuration;
 use crate::diagnostic::{self, Place, shown};
 use crate::reader::Journal;
+use crate::redaction::Redactor;
 use crate::sampling::Sampling;
 use crate::trace_context::TraceParent;
 use crate::tracestate::TraceState;
@@ -18,6 +19,7 @@ pub struct Policy {
     sampling: Sampling,
     /// The `floe.*` members of baggage.
     members: Vec<Member<'static>>,
+    redactor: Redactor,
 }
 
 /// Most bytes of a header that are read.
@@ -39,12 +41,25 @@ impl Policy {
             false => Vec::new(),
         };
         let sampling = configuration.sampling.clone();
-        Ok((Self { sampling, members }, configuration.into_plan()))
+        let redactor = configuration.redactor();
+        Ok((
+            Self {
+                sampling,
+                members,
+                redactor,
+            },
+            configuration.into_plan(),
+        ))
     }
 
     /// How spans of this kind are sampled.
     pub fn intent(&self, scope: &str, name: &str, kind: SpanKind, attributes: &[KeyValue]) -> SamplingIntent {
         self.sampling.intent(scope, name, kind, attributes)
+    }
+
+    /// What masks secrets.
+    pub fn redactor(&self) -> &Redactor {
+        &self.redactor
     }
 
     /// Incoming headers.

@@ -73,6 +73,7 @@ fn call(function: &str, arguments: Value) -> Result<Value, Box<dyn Error>> {
         "operations.end" => apply(arguments, |(a, b, c, d, e, f)| Component::end(a, b, c, d, e, f))?,
         "errors.classify" => apply(arguments, |(a,)| Component::classify(a))?,
         "errors.redact" => apply(arguments, |(a,)| Component::redact(a))?,
+        "errors.names-secret" => apply(arguments, |(a,)| Component::names_secret(a))?,
         other => return Err(format!("no function {other}").into()),
     })
 }

@@ -5,6 +5,7 @@ use super::baggage::BaggageKeys;
 use super::batch::BatchProcessor;
 use super::collector::Collector;
 use super::exporter::{self, Target};
+use super::redaction::RedactionSettings;
 use super::resource::ResourceAttributes;
 use super::sampling::SamplingSettings;
 use crate::bindings::exports::floe::telemetry::configuration::{Batch, Batches, Exporters, Variable};
@@ -37,6 +38,8 @@ pub struct Telemetry {
     pub baggage: BaggageSettings,
     /// Logging.
     pub logging: LoggingSettings,
+    /// Redaction.
+    pub redaction: RedactionSettings,
     /// Longest time that ending may take, in milliseconds.
     pub shutdown: u32,
     target: Target,
@@ -55,6 +58,7 @@ impl Default for Telemetry {
             collector: Collector::default(),
             baggage: BaggageSettings::default(),
             logging: LoggingSettings::default(),
+            redaction: RedactionSettings::default(),
             shutdown: 5_000,
             target: Target::default(),
             batch: BatchProcessor::default(),
@@ -102,6 +106,11 @@ impl Settings for Telemetry {
         visitor.section("sampling", "Which traces are kept.", &mut self.sampling);
         visitor.section("baggage", "Baggage.", &mut self.baggage);
         visitor.section("logging", "What is logged, and how.", &mut self.logging);
+        visitor.section(
+            "redaction",
+            "What is masked in all telemetry, beside what everybody knows to be a secret.",
+            &mut self.redaction,
+        );
         visitor.setting(
             "shutdown_timeout_millis",
             "Longest time that ending a process may wait for the Collector, in milliseconds.",

@@ -1,0 +1,162 @@
+//! Names of secrets: of settings, headers, options, columns.
+
+use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, MatchKind};
+
+use super::{count, value};
+
+/// What names a secret wherever it stands in a name, the first that is there. Separators within are left out: `api_key`, `api-key` and `apiKey` are
+/// one.
+const WORDS: [(&str, Name); 33] = [
+    ("authorization", Name::Header),
+    ("cookie", Name::Header),
+    ("password", Name::Password),
+    ("passwd", Name::Password),
+    ("passphrase", Name::Password),
+    ("passcode", Name::Password),
+    ("pwd", Name::Password),
+    ("secret", Name::Secret),
+    ("token", Name::Secret),
+    ("credential", Name::Secret),
+    ("apikey", Name::Secret),
+    ("appkey", Name::Secret),
+    ("applicationkey", Name::Secret),
+    ("accesskey", Name::Secret),
+    ("accountkey", Name::Secret),
+    ("storagekey", Name::Secret),
+    ("privatekey", Name::Secret),
+    ("licensekey", Name::Secret),
+    ("ingestionkey", Name::Secret),
+    ("ingestkey", Name::Secret),
+    ("insertkey", Name::Secret),
+    ("sharedkey", Name::Secret),
+    ("saskey", Name::Secret),
+    ("signingkey", Name::Secret),
+    ("encryptionkey", Name::Secret),
+    ("masterkey", Name::Secret),
+    ("functionkey", Name::Secret),
+    ("subscriptionkey", Name::Secret),
+    ("amzsignature", Name::Secret),
+    ("accesssignature", Name::Secret),
+    ("clientassertion", Name::Secret),
+    ("codeverifier", Name::Secret),
+    ("honeycombteam", Name::Secret),
+];
+/// What is a secret as a whole name only.
+const WHOLE: [(&str, Name); 6] = [
+    ("auth", Name::Secret),
+    ("pass", Name::Counter),
+    ("sig", Name::Secret),
+    ("jwt", Name::Secret),
+    ("token", Name::Keyword),
+    ("uptracedsn", Name::Secret),
+];
+/// Ends of names of what is no secret itself, but tells of one.
+const HARMLESS: [&str; 17] = [
+    "path",
+    "file",
+    "name",
+    "ref",
+    "type",
+    "uri",
+    "url",
+    "expiry",
+    "expires",
+    "expiresin",
+    "count",
+    "length",
+    "limit",
+    "usage",
+    "policy",
+    "env",
+    "scope",
+];
+/// Most bytes of a name that are looked at.
+const LONGEST: usize = 64;
+
+/// What is known to name a secret.
+#[derive(Debug, Clone)]
+pub(super) struct Names {
+    words: Option<AhoCorasick>,
+}
+
+/// What a name tells of its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Name {
+    /// A secret in one word.
+    Secret,
+    /// A secret that people make up, which may hold spaces.
+    Password,
+    /// A secret, unless it is a number: `max_tokens`, and dbt's `PASS=5`.
+    Counter,
+    /// A secret, unless it is a keyword: `unexpected token: FROM`.
+    Keyword,
+    /// The rest of a header.
+    Header,
+}
+
+impl Names {
+    /// The names that are known, and further ones.
+    pub(super) fn new(further: &[String]) -> Self {
+        let further = further.iter().map(|name| {
+            let mut space = [0; LONGEST];
+            folded(name.as_bytes(), &mut space).to_vec()
+        });
+        let words = WORDS
+            .iter()
+            .map(|(word, _)| word.as_bytes().to_vec())
+            .chain(further);
+        Self {
+            words: AhoCorasickBuilder::new()
+                .kind(Some(AhoCorasickKind::DFA))
+                .match_kind(MatchKind::LeftmostFirst)
+                .build(words.filter(|word| !word.is_empty()))
+                .ok(),
+        }
+    }
+
+    /// What a word of a text names. Words that nothing follows are not looked at.
+    pub(super) fn before_value(&self, word: &[u8], bytes: &[u8], end: usize) -> Option<Name> {
+        let may_be = word.len() >= 3 && value::may_follow(bytes, end, is_option(word));
+        if may_be { self.kind(word) } else { None }
+    }
+
+    /// What a name is of.
+    pub(super) fn kind(&self, word: &[u8]) -> Option<Name> {
+        let mut space = [0; LONGEST];
+        // What a name ends in says what it is.
+        let name = folded(word.get(word.len().saturating_sub(LONGEST)..)?, &mut space);
+        let found = match WHOLE.iter().find(|(whole, _)| name == whole.as_bytes()) {
+            Some((_, name)) => *name,
+            None => {
+                let found = self.words.as_ref()?.find(name)?;
+                WORDS
+                    .get(found.pattern().as_usize())
+                    .map_or(Name::Secret, |(_, name)| *name)
+            }
+        };
+        let is_harmless = HARMLESS
+            .iter()
+            .any(|harmless| name.ends_with(harmless.as_bytes()));
+        match found {
+            _ if is_harmless => None,
+            Name::Secret if name.ends_with(b"tokens") => Some(Name::Counter),
+            found => Some(found),
+        }
+    }
+}
+
+/// A name in lower case, without separators, in the space.
+fn folded<'a>(name: &[u8], space: &'a mut [u8; LONGEST]) -> &'a [u8] {
+    let mut length = 0;
+    let letters = name.iter().filter(|byte| byte.is_ascii_alphanumeric());
+    for (place, letter) in space.iter_mut().zip(letters) {
+        *place = letter.to_ascii_lowercase();
+        length += 1;
+    }
+    space.get(..length).unwrap_or_default()
+}
+
+/// Whether a word is an option of a command: `-p` or `--password`.
+pub(super) fn is_option(word: &[u8]) -> bool {
+    (1..=2).contains(&count(word, 0, |byte| byte == b'-'))
+}
