@@ -26,6 +26,12 @@ pub const PIPELINE_NAME: &str = "floe.pipeline.name";
 pub const DBT_MODEL: &str = "floe.dbt.model";
 /// The assets that a Dagster step materializes.
 pub const DAGSTER_ASSET: &str = "floe.dagster.asset";
+/// The step of a Dagster run.
+pub const DAGSTER_STEP: &str = "floe.dagster.step";
+/// An asset check, `asset:check`.
+pub const DAGSTER_CHECK: &str = "floe.dagster.check";
+/// Types of what caused an exception, from the nearest to the root.
+pub const EXCEPTION_CAUSES: &str = "floe.exception.causes";
 /// OpenTelemetry's low-cardinality description of a failure.
 pub const ERROR_TYPE: &str = "error.type";
 

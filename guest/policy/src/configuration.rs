@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 
 use crate::attribute::{self, attribute};
-use crate::bindings::exports::floe::telemetry::configuration::{
-    Batches, Exporters, Instrument, InstrumentKind, Logging, Plan, Variable,
-};
+use crate::bindings::exports::floe::telemetry::configuration::{Batches, Exporters, Logging, Plan, Variable};
 use crate::bindings::exports::floe::telemetry::sampling::ParentMode;
 use crate::bindings::exports::floe::telemetry::types::KeyValue;
 use crate::fields::Findings;
+use crate::instrument;
 use crate::manifest::resource::Identity;
 use crate::manifest::telemetry::Telemetry;
 use crate::manifest::{self, Mode};
@@ -143,9 +142,12 @@ impl Configuration {
             shutdown: self.telemetry.shutdown,
             logging: Logging {
                 level: self.telemetry.logging.level.to_owned(),
+                levels: self.telemetry.logging.levels(),
                 json: self.telemetry.logging.json,
             },
-            instruments: instruments(),
+            exceptions: self.telemetry.exceptions.signals(),
+            operations: self.telemetry.operations.limits(),
+            instruments: instrument::instruments(),
             warnings: self.warnings,
         }
     }
@@ -165,74 +167,4 @@ impl Configuration {
         resource.extend(self.identity.attributes.iter().cloned());
         resource
     }
-}
-
-/// Seconds, from a compile stage to a run of many hours.
-const BOUNDARIES: [f64; 16] = [
-    0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0, 1_800.0, 3_600.0, 7_200.0, 14_400.0,
-    43_200.0,
-];
-
-/// Name of the histogram of a pipeline's runs.
-pub const PIPELINE_DURATION: &str = "floe.pipeline.duration";
-/// Name of the counter of materialized assets.
-pub const ASSET_MATERIALIZATIONS: &str = "floe.asset.materializations";
-/// Name of the counter of failed operations.
-pub const ERRORS: &str = "floe.errors";
-/// Name of the histogram of every other operation.
-pub const OPERATION_DURATION: &str = "floe.operation.duration";
-/// Name of the histogram of dbt's nodes.
-pub const DBT_NODE_DURATION: &str = "floe.dbt.node.duration";
-/// Name of the counter of dbt's test results.
-pub const DBT_TESTS: &str = "floe.dbt.tests";
-
-fn instruments() -> Vec<Instrument> {
-    let instrument = |name: &str, kind, unit: &str, description: &str| Instrument {
-        name: name.to_owned(),
-        kind,
-        unit: unit.to_owned(),
-        description: description.to_owned(),
-        boundaries: match kind {
-            InstrumentKind::Histogram => BOUNDARIES.to_vec(),
-            InstrumentKind::Counter => Vec::new(),
-        },
-    };
-    vec![
-        instrument(
-            PIPELINE_DURATION,
-            InstrumentKind::Histogram,
-            "s",
-            "Duration of a pipeline run.",
-        ),
-        instrument(
-            OPERATION_DURATION,
-            InstrumentKind::Histogram,
-            "s",
-            "Duration of an operation.",
-        ),
-        instrument(
-            DBT_NODE_DURATION,
-            InstrumentKind::Histogram,
-            "s",
-            "Duration of a dbt node.",
-        ),
-        instrument(
-            DBT_TESTS,
-            InstrumentKind::Counter,
-            "{test}",
-            "dbt tests that were run.",
-        ),
-        instrument(
-            ASSET_MATERIALIZATIONS,
-            InstrumentKind::Counter,
-            "{materialization}",
-            "Attempts to materialize an asset.",
-        ),
-        instrument(
-            ERRORS,
-            InstrumentKind::Counter,
-            "{error}",
-            "Operations that failed.",
-        ),
-    ]
 }

@@ -5,6 +5,7 @@ use crate::redaction::Redactor;
 
 /// OpenTelemetry's `error.type` where there is no better.
 pub const OTHER: &str = "_OTHER";
+const MOST_CAUSES: usize = 8;
 const MOST_TYPE: usize = 256;
 const MOST_MESSAGE: usize = 4 * 1024;
 const MOST_STACKTRACE: usize = 32 * 1024;
@@ -12,22 +13,50 @@ const MOST_STACKTRACE: usize = 32 * 1024;
 /// Names and cleans an exception.
 pub fn classify(error: &Exception, redactor: &Redactor) -> Exception {
     let clean = |text: &str, most| bounded(&redactor.redact(head(text, 4 * most)), most, redactor);
+    let mut types: Vec<String> = std::iter::once(error_type(&error.type_, &error.message))
+        .chain(error.causes.iter().map(|cause| error_type(cause, "")))
+        .collect();
+    // What a tool wraps a failure in says nothing of it.
+    while types.len() > 1 && types.first().is_some_and(|found| is_wrapper(found)) {
+        types.remove(0);
+    }
+    let mut types = types.into_iter();
     Exception {
-        type_: error_type(error),
+        type_: types.next().unwrap_or_else(|| OTHER.to_owned()),
+        causes: types.rev().take(MOST_CAUSES).rev().collect(),
         message: clean(&error.message, MOST_MESSAGE),
         stacktrace: clean(&error.stacktrace, MOST_STACKTRACE),
     }
 }
 
-fn error_type(error: &Exception) -> String {
+/// Whether an exception is a tool's way to hand on another one (dagster/_core/errors.py).
+fn is_wrapper(found: &str) -> bool {
+    const WRAPPERS: [&str; 9] = [
+        "DagsterExecutionStepExecutionError",
+        "DagsterExecutionLoadInputError",
+        "DagsterExecutionHandleOutputError",
+        "DagsterResourceFunctionError",
+        "DagsterTypeCheckError",
+        "DagsterUserCodeProcessError",
+        "RetryRequestedFromPolicy",
+        "ScheduleExecutionError",
+        "SensorExecutionError",
+    ];
+    found
+        .rsplit('.')
+        .next()
+        .is_some_and(|name| WRAPPERS.contains(&name))
+}
+
+fn error_type(given: &str, message: &str) -> String {
     let named = |character: char| character.is_ascii_alphanumeric() || "_.:<>$-".contains(character);
-    let given = error.type_.trim();
+    let given = given.trim();
     if !given.is_empty() && given.len() <= MOST_TYPE && given.chars().all(named) {
         return given.to_owned();
     }
     // Tools that report an error as text start a line with its name, the cause below what it caused: dbt's "Runtime Error in model x" above the
     // database's "Catalog Error".
-    head(&error.message, MOST_MESSAGE)
+    head(message, MOST_MESSAGE)
         .lines()
         .rev()
         .find_map(named_error)
@@ -78,6 +107,7 @@ mod tests {
                 type_: type_.into(),
                 message: message.into(),
                 stacktrace: String::new(),
+                causes: Vec::new(),
             })
             .type_
         };
@@ -100,6 +130,7 @@ mod tests {
                 type_: String::new(),
                 message: text.repeat(1_000),
                 stacktrace: String::new(),
+                causes: Vec::new(),
             });
             assert!(once.message.len() <= MOST_MESSAGE);
             assert_eq!(classify(&once), once);
@@ -109,7 +140,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn bounded_and_idempotent(message in "\\PC{0,2000}", times in 1_usize..20) {
-            let once = classify(&Exception { type_: String::new(), message: message.repeat(times), stacktrace: String::new() });
+            let once = classify(&Exception { type_: String::new(), message: message.repeat(times), stacktrace: String::new(), causes: Vec::new() });
             proptest::prop_assert!(once.message.len() <= MOST_MESSAGE);
             proptest::prop_assert_eq!(&classify(&once), &once);
         }

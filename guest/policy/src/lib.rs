@@ -21,6 +21,7 @@ pub mod deployment;
 pub mod diagnostic;
 pub mod error;
 pub mod fields;
+pub mod instrument;
 pub mod kinds;
 pub mod layers;
 pub mod manifest;

@@ -20,6 +20,8 @@ pub mod destinations;
 pub mod endpoint;
 pub mod exporter;
 pub mod header;
+pub mod logging;
+pub mod operations;
 pub mod redaction;
 pub mod reference;
 pub mod resource;

@@ -1,55 +1,20 @@
-//! floe's operations: names, attributes, outcomes and measurements.
+//! floe's operations: names, outcomes and measurements.
 
-use crate::attribute::{self, attribute, json, text};
+use crate::attribute::{self, attribute, text};
 use crate::bindings::exports::floe::telemetry::operations::{
     Beginning, Ending, Measurement, OperationKind, Outcome, Status,
 };
 use crate::bindings::exports::floe::telemetry::types::{Exception, KeyValue, SpanKind};
-use crate::configuration;
 use crate::error;
+use crate::instrument;
 use crate::redaction::Redactor;
 
-/// How one kind of operation is named and described.
-struct Convention {
-    /// What it is called in `floe.operation`, and the start of the span name.
-    word: &'static str,
-    /// Where a fact without a dot goes: `unique_id` becomes `floe.dbt.unique_id`.
-    domain: &'static str,
-    /// The attribute that holds the operation's name; empty if the facts say it better.
-    name: &'static str,
-    /// Attribute values that belong to the kind.
-    job: Option<&'static str>,
-}
+mod convention;
 
-fn convention(kind: OperationKind) -> Convention {
-    let of = |word, domain, name, job| Convention {
-        word,
-        domain,
-        name,
-        job,
-    };
-    match kind {
-        OperationKind::PipelineRun => of(
-            "floe.pipeline.run",
-            "floe.pipeline",
-            attribute::PIPELINE_NAME,
-            None,
-        ),
-        OperationKind::Compile => of("floe.compile", "floe.compile", "floe.compile.name", None),
-        OperationKind::CompileStage => of("floe.compile.stage", "floe.compile", "floe.compile.stage", None),
-        OperationKind::DbtInvocation => of("dbt", "floe.dbt", "floe.dbt.command", Some("dbt_run")),
-        OperationKind::DbtNode => of("dbt.node", "floe.dbt", "", Some("dbt_run")),
-        OperationKind::DagsterRun => of("dagster.run", "floe.dagster", "floe.dagster.job", None),
-        OperationKind::AssetMaterialization => of(
-            "dagster.asset",
-            "floe.dagster",
-            "floe.dagster.step",
-            Some("dagster_asset"),
-        ),
-        OperationKind::Command => of("command", "process", "process.executable.name", None),
-        OperationKind::Custom => of("custom", "floe", "", None),
-    }
-}
+use convention::{convention, described};
+
+/// What a host says of an operation that nobody ended.
+const ABANDONED: &str = "abandoned";
 
 /// Begins an operation.
 pub fn begin(kind: OperationKind, name: &str, facts: &[KeyValue]) -> Beginning {
@@ -70,14 +35,16 @@ pub fn begin(kind: OperationKind, name: &str, facts: &[KeyValue]) -> Beginning {
             }
             format!("dbt.{resource} {name}")
         }
-        OperationKind::AssetMaterialization => match assets(facts).as_slice() {
-            [] => format!("dagster.step {name}"),
-            [asset] => {
-                attributes.push(attribute(attribute::DAGSTER_ASSET, asset));
-                format!("dagster.asset {asset}")
+        OperationKind::AssetMaterialization | OperationKind::AssetObservation => {
+            match assets(facts, "assets").as_slice() {
+                [] => format!("dagster.step {name}"),
+                [asset] => {
+                    attributes.push(attribute(attribute::DAGSTER_ASSET, asset));
+                    format!("{} {asset}", convention.word)
+                }
+                _ => format!("{}s {name}", convention.word),
             }
-            _ => format!("dagster.assets {name}"),
-        },
+        }
         _ => format!("{} {name}", convention.word),
     };
     Beginning {
@@ -106,7 +73,9 @@ pub fn end(
         .map(|found| found.message.clone());
     let exception = classified.filter(|_| failed);
     let error_type = failed.then(|| match (&exception, kind, outcome) {
+        _ if status == ABANDONED => ABANDONED.to_owned(),
         (_, OperationKind::DbtNode, Outcome::Failure) => "dbt.test_failure".to_owned(),
+        (_, OperationKind::AssetCheck, Outcome::Failure) => "dagster.check_failure".to_owned(),
         (Some(exception), ..) => exception.type_.clone(),
         (None, OperationKind::Command | OperationKind::PipelineRun, _) => "exit_code".to_owned(),
         (None, OperationKind::DbtInvocation, _) => "dbt.node_failure".to_owned(),
@@ -130,6 +99,9 @@ pub fn end(
     if let Some(error_type) = &error_type {
         attributes.push(attribute(attribute::ERROR_TYPE, error_type));
     }
+    if let Some(exception) = exception.as_ref().filter(|found| !found.causes.is_empty()) {
+        attributes.push(attribute(attribute::EXCEPTION_CAUSES, &exception.causes));
+    }
     Ending {
         outcome,
         status: if failed { Status::Error } else { Status::Unset },
@@ -143,25 +115,9 @@ pub fn end(
             seconds.max(0.0),
             facts,
             error_type.as_deref(),
+            status.to_ascii_lowercase().contains("retry"),
         ),
     }
-}
-
-/// Attributes of the facts, by the convention.
-fn described(convention: &Convention, facts: &[KeyValue]) -> Vec<KeyValue> {
-    facts
-        .iter()
-        .filter(|fact| !fact.value.is_empty() && fact.value != "null")
-        .map(|fact| KeyValue {
-            key: match fact.key.as_str() {
-                key if key.contains('.') => key.to_owned(),
-                "materialized" => "floe.dbt.materialization".to_owned(),
-                "exit_code" => "process.exit.code".to_owned(),
-                key => format!("{}.{key}", convention.domain),
-            },
-            value: fact.value.clone(),
-        })
-        .collect()
 }
 
 fn fact(facts: &[KeyValue], key: &str) -> Option<String> {
@@ -172,10 +128,15 @@ fn fact(facts: &[KeyValue], key: &str) -> Option<String> {
         .filter(|value| !value.is_empty())
 }
 
-fn assets(facts: &[KeyValue]) -> Vec<String> {
+fn number(facts: &[KeyValue], key: &str) -> Option<f64> {
+    let found = facts.iter().find(|fact| fact.key == key)?;
+    found.value.parse().ok().filter(|number: &f64| *number >= 0.0)
+}
+
+fn assets(facts: &[KeyValue], key: &str) -> Vec<String> {
     facts
         .iter()
-        .find(|fact| fact.key == "assets")
+        .find(|fact| fact.key == key)
         .and_then(|fact| serde_json::from_str(&fact.value).ok())
         .unwrap_or_default()
 }
@@ -183,7 +144,7 @@ fn assets(facts: &[KeyValue]) -> Vec<String> {
 /// A tool's word for how something ended. What is not known counts as an error: silence would hide it.
 fn outcome(status: &str) -> Outcome {
     let status = status.trim().to_ascii_lowercase();
-    let word = ["pipeline_", "run_", "step_", "asset_"]
+    let word = ["pipeline_", "run_", "step_", "asset_", "tick_"]
         .iter()
         .find_map(|prefix| status.strip_prefix(prefix))
         .unwrap_or(&status);
@@ -218,6 +179,7 @@ fn measurements(
     seconds: f64,
     facts: &[KeyValue],
     error_type: Option<&str>,
+    is_retried: bool,
 ) -> Vec<Measurement> {
     let word = convention(kind).word;
     let record = |instrument: &str, value: f64, mut attributes: Vec<KeyValue>| {
@@ -232,45 +194,60 @@ fn measurements(
         }
     };
     let resource_type = fact(facts, "resource_type").unwrap_or_default();
+    let duration = |name: &str| {
+        let of = attribute(attribute::PIPELINE_NAME, name);
+        record(instrument::PIPELINE_DURATION, seconds, vec![of])
+    };
     let mut all = match kind {
-        OperationKind::PipelineRun => {
-            vec![record(
-                configuration::PIPELINE_DURATION,
-                seconds,
-                vec![attribute(attribute::PIPELINE_NAME, name)],
-            )]
-        }
+        OperationKind::PipelineRun | OperationKind::DagsterRun => vec![duration(name)],
         OperationKind::DbtNode => {
             let mut described = vec![attribute("floe.dbt.resource_type", &resource_type)];
             described.extend(
                 fact(facts, "materialized").map(|value| attribute("floe.dbt.materialization", value)),
             );
-            vec![record(configuration::DBT_NODE_DURATION, seconds, described)]
+            let rows = number(facts, "rows_affected")
+                .map(|rows| record(instrument::DBT_ROWS, rows, described.clone()));
+            let took = record(instrument::DBT_NODE_DURATION, seconds, described);
+            std::iter::once(took).chain(rows).collect()
         }
         _ => vec![record(
-            configuration::OPERATION_DURATION,
+            instrument::OPERATION_DURATION,
             seconds,
             vec![attribute("floe.operation", word)],
         )],
     };
-    if resource_type == "test" {
-        all.push(record(configuration::DBT_TESTS, 1.0, Vec::new()));
-    }
-    if kind == OperationKind::AssetMaterialization {
-        all.extend(assets(facts).iter().map(|asset| {
-            record(
-                configuration::ASSET_MATERIALIZATIONS,
-                1.0,
-                vec![KeyValue {
-                    key: attribute::DAGSTER_ASSET.to_owned(),
-                    value: json(asset),
-                }],
-            )
-        }));
+    match kind {
+        OperationKind::DbtNode if matches!(resource_type.as_str(), "test" | "unit_test") => {
+            all.push(record(instrument::DBT_TESTS, 1.0, Vec::new()));
+        }
+        OperationKind::DagsterRun => {
+            all.extend(number(facts, "queue_seconds").map(|seconds| Measurement {
+                instrument: instrument::DAGSTER_QUEUE_DURATION.to_owned(),
+                value: seconds,
+                attributes: vec![attribute("floe.dagster.job", name)],
+            }));
+        }
+        // An attempt that is made again materializes nothing yet.
+        OperationKind::AssetMaterialization if !is_retried => {
+            let materialized = facts.iter().any(|fact| fact.key == "materialized");
+            let key = if materialized { "materialized" } else { "assets" };
+            all.extend(assets(facts, key).iter().map(|asset| {
+                record(
+                    instrument::ASSET_MATERIALIZATIONS,
+                    1.0,
+                    vec![attribute(attribute::DAGSTER_ASSET, asset)],
+                )
+            }));
+        }
+        OperationKind::AssetCheck => {
+            let check = attribute("floe.dagster.check", name);
+            all.push(record(instrument::ASSET_CHECKS, 1.0, vec![check]));
+        }
+        _ => {}
     }
     if error_type.is_some() {
         all.push(record(
-            configuration::ERRORS,
+            instrument::ERRORS,
             1.0,
             vec![attribute("floe.operation", word)],
         ));

@@ -27,9 +27,11 @@ enum Form {
     Attributes,
     /// A sampler of the OpenTelemetry SDK.
     Sampler,
+    /// A list of opt-ins, of which those for exceptions are ours.
+    Exceptions,
 }
 
-use Form::{Attributes, Boolean, Disabled, Exporter, Headers, Number, Sampler, Text};
+use Form::{Attributes, Boolean, Disabled, Exceptions, Exporter, Headers, Number, Sampler, Text};
 
 /// A variable, where its value goes below `observability.telemetry`, and how it is read. Later ones lie over earlier ones.
 type Row = (&'static str, &'static [&'static str], Form);
@@ -37,7 +39,7 @@ type Row = (&'static str, &'static [&'static str], Form);
 const RESOURCE: &str = "resource_attributes";
 const BATCH: &str = "batch_processor";
 
-const TABLE: [Row; 57] = [
+const TABLE: [Row; 58] = [
     ("OTEL_SDK_DISABLED", &["enabled"], Disabled),
     ("OTEL_RESOURCE_ATTRIBUTES", &[RESOURCE], Attributes),
     ("OTEL_SERVICE_NAME", &[RESOURCE, "service.name"], Text),
@@ -235,6 +237,7 @@ const TABLE: [Row; 57] = [
         &["logs", BATCH, "export_timeout_millis"],
         Number,
     ),
+    (EXCEPTIONS, &["exceptions", "signal"], Exceptions),
     ("FLOE_LOG_LEVEL", &["logging", "log_level"], Text),
     ("FLOE_LOG_JSON", &["logging", "json_output"], Boolean),
     (SAMPLER, &["sampling"], Sampler),
@@ -242,6 +245,8 @@ const TABLE: [Row; 57] = [
     (SAMPLER_ARGUMENT, &[], Text),
 ];
 
+/// How exceptions are told (OpenTelemetry, semantic conventions for exceptions in logs).
+pub const EXCEPTIONS: &str = "OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN";
 /// Names the environment.
 pub const MODE: &str = "FLOE_MODE";
 /// Names the one sampler of the process.
@@ -304,6 +309,11 @@ fn read(
         Headers => headers(name, text, findings),
         Attributes => attributes(name, text, findings),
         Sampler => sampler(name, text, variables, findings),
+        // `logs/dup` takes precedence over `logs`, and what is not known says nothing (semantic conventions for exceptions).
+        Exceptions => ["logs/dup", "logs"]
+            .into_iter()
+            .find(|word| lower.split(',').any(|found| found.trim() == *word))
+            .and_then(|word| of(Value::Text(word.to_owned()))),
     }
 }
 

@@ -5,23 +5,16 @@ use super::baggage::BaggageKeys;
 use super::batch::BatchProcessor;
 use super::collector::Collector;
 use super::exporter::{self, Target};
+use super::logging::LoggingSettings;
+use super::operations::{ExceptionSettings, OperationSettings};
 use super::redaction::RedactionSettings;
 use super::resource::ResourceAttributes;
 use super::sampling::SamplingSettings;
 use crate::bindings::exports::floe::telemetry::configuration::{Batch, Batches, Exporters, Variable};
 use crate::fields::Findings;
-use crate::kinds::{Boolean, Choice, Integer};
+use crate::kinds::{Boolean, Integer};
 use crate::reader::Journal;
 use crate::settings::{Settings, Visitor};
-
-/// Severity words, ascending.
-const LEVELS: &[(&str, &str)] = &[
-    ("DEBUG", "DEBUG"),
-    ("INFO", "INFO"),
-    ("WARNING", "WARNING"),
-    ("ERROR", "ERROR"),
-    ("CRITICAL", "CRITICAL"),
-];
 
 /// The section, with its defaults.
 #[derive(Debug, Clone)]
@@ -38,6 +31,10 @@ pub struct Telemetry {
     pub baggage: BaggageSettings,
     /// Logging.
     pub logging: LoggingSettings,
+    /// Exceptions.
+    pub exceptions: ExceptionSettings,
+    /// Operations that take long.
+    pub operations: OperationSettings,
     /// Redaction.
     pub redaction: RedactionSettings,
     /// Longest time that ending may take, in milliseconds.
@@ -58,6 +55,8 @@ impl Default for Telemetry {
             collector: Collector::default(),
             baggage: BaggageSettings::default(),
             logging: LoggingSettings::default(),
+            exceptions: ExceptionSettings::default(),
+            operations: OperationSettings::default(),
             redaction: RedactionSettings::default(),
             shutdown: 5_000,
             target: Target::default(),
@@ -106,6 +105,8 @@ impl Settings for Telemetry {
         visitor.section("sampling", "Which traces are kept.", &mut self.sampling);
         visitor.section("baggage", "Baggage.", &mut self.baggage);
         visitor.section("logging", "What is logged, and how.", &mut self.logging);
+        visitor.section("exceptions", "How exceptions are told.", &mut self.exceptions);
+        visitor.section("operations", "Operations that take long.", &mut self.operations);
         visitor.section(
             "redaction",
             "What is masked in all telemetry, beside what everybody knows to be a secret.",
@@ -311,40 +312,5 @@ pub struct BaggageSettings {
 impl Settings for BaggageSettings {
     fn visit<V: Visitor>(&mut self, visitor: &mut V) {
         visitor.setting("attributes", "Baggage members that become attributes of spans and log records: keys, or `acme.*` for all that start so.", BaggageKeys, &mut self.attributes);
-    }
-}
-
-/// `logging`.
-#[derive(Debug, Clone)]
-pub struct LoggingSettings {
-    /// Lowest severity.
-    pub level: &'static str,
-    /// JSON lines on the console.
-    pub json: bool,
-}
-
-impl Default for LoggingSettings {
-    fn default() -> Self {
-        Self {
-            level: "INFO",
-            json: true,
-        }
-    }
-}
-
-impl Settings for LoggingSettings {
-    fn visit<V: Visitor>(&mut self, visitor: &mut V) {
-        visitor.setting(
-            "log_level",
-            "Lowest severity that passes.",
-            Choice(LEVELS),
-            &mut self.level,
-        );
-        visitor.setting(
-            "json_output",
-            "Whether a process's console lines are JSON (true) or text for people.",
-            Boolean,
-            &mut self.json,
-        );
     }
 }
