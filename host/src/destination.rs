@@ -1,15 +1,12 @@
 //! Where a signal goes: an exporter of the plan with all that it refers to.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use floe_telemetry_otlp::{
-    BuildError, Collector, Exporter as OtlpExporter, Logs, Metrics, Observer, Runtime, Signal, Tls, TlsError,
+    BuildError, Collector, Exporter as OtlpExporter, Logs, Metrics, Observer, Runtime, Signal, TlsSource,
     Traces, Transport,
 };
-use secrecy::SecretSlice;
-use secrecy::zeroize::Zeroizing;
 
 use crate::bindings::exports::floe::telemetry::configuration::{
     Compression, Exporter, Exporters, Plan, Protocol,
@@ -18,16 +15,14 @@ use crate::error::Problem;
 use crate::export::{Described, Redacted};
 use crate::manifest::Manifest;
 use crate::policy::Policy;
-use crate::reference::{self, ResolvedHeaders};
-
-/// Largest PEM file in bytes: a machine's whole list of authorities has a few hundred thousand.
-const LARGEST: u64 = 4 * 1024 * 1024;
+use crate::reference::ResolvedHeaders;
+use crate::tls::TlsFiles;
 
 /// What an exporter of a plan needs, under the manifest's variables. On problems all of them are returned; none holds a secret.
 pub fn destination(exporter: &Exporter, manifest: &Manifest) -> Result<Collector, Vec<Problem>> {
     let (headers, tls) = match (
         ResolvedHeaders::new(&exporter.headers, manifest),
-        self::tls(exporter),
+        TlsFiles::new(exporter),
     ) {
         (Ok(headers), Ok(tls)) => (headers, tls),
         (headers, tls) => {
@@ -45,71 +40,8 @@ pub fn destination(exporter: &Exporter, manifest: &Manifest) -> Result<Collector
         timeout: Duration::from_millis(u64::from(exporter.timeout)),
         gzip: exporter.compression == Compression::Gzip,
         headers: Arc::new(headers),
-        tls,
+        tls: tls.map(|files| Arc::new(files) as Arc<dyn TlsSource>),
     })
-}
-
-/// The TLS of an endpoint of `https`; an endpoint of `http` has none.
-fn tls(exporter: &Exporter) -> Result<Option<Tls>, Problem> {
-    if !exporter.endpoint.starts_with("https:") {
-        return Ok(None);
-    }
-    let files = &exporter.tls;
-    let authorities = pem(&files.ca)?;
-    let certificate = pem(&files.certificate)?;
-    // The key of a certificate may stand in the same file.
-    let key_file = if files.key.is_empty() {
-        &files.certificate
-    } else {
-        &files.key
-    };
-    let key = pem(key_file)?.map(|bytes| SecretSlice::from(bytes.to_vec()));
-    let identity = certificate
-        .as_ref()
-        .zip(key.as_ref())
-        .map(|(certificate, key)| (certificate.as_slice(), key));
-    Tls::new(authorities.as_ref().map(|bytes| bytes.as_slice()), identity)
-        .map(Some)
-        .map_err(|error| {
-            let (file, help) = match &error {
-                TlsError::Authorities(_) => {
-                    (&files.ca, "name a PEM file with the certificates of authorities")
-                }
-                TlsError::Certificate(_) => (
-                    &files.certificate,
-                    "name a PEM file with the client's certificate",
-                ),
-                TlsError::Key(_) => (
-                    key_file,
-                    "name a PEM file with the client's private key, without a password",
-                ),
-                TlsError::Mismatch => (key_file, "name the key that the certificate was made with"),
-                TlsError::NoRoots | TlsError::Provider(_) => {
-                    return Problem::new(
-                        "FLOE-X006",
-                        format!("TLS cannot be used: {error}"),
-                        "name the authority of the Collector's certificate with `tls.ca_file`",
-                    );
-                }
-            };
-            Problem::new("FLOE-X006", format!("TLS cannot use {file}: {error}"), help)
-        })
-}
-
-/// The content of a file, or nothing where none is named.
-fn pem(path: &str) -> Result<Option<Zeroizing<Vec<u8>>>, Problem> {
-    if path.is_empty() {
-        return Ok(None);
-    }
-    reference::read(Path::new(path), LARGEST)
-        .map(|(bytes, _)| Some(bytes))
-        .map_err(|why| {
-            Problem::new(
-                "FLOE-X004",
-                format!("the file {path}, which TLS needs, cannot be read: {why}"),
-                "check the path and its permissions",
-            )
-        })
 }
 
 /// Why there is no exporter to a Collector, for people.

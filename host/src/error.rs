@@ -89,12 +89,21 @@ impl fmt::Display for Rendered<'_> {
         write!(f, "  --> ")?;
         match (found.line, found.path.is_empty()) {
             (0, true) => writeln!(f, "{file}")?,
+            (0, false) if is_variable(&found.path) => writeln!(f, "variable {}", found.path)?,
             (0, false) => writeln!(f, "{file} ({})", found.path)?,
             (line, true) => writeln!(f, "{file}:{line}:{}", found.column)?,
             (line, false) => writeln!(f, "{file}:{line}:{} ({})", found.column, found.path)?,
         }
         write!(f, "  help: {}", found.help)
     }
+}
+
+/// Whether what a finding is about is a variable of the process environment, not a place in the manifest.
+fn is_variable(path: &str) -> bool {
+    path.contains('_')
+        && path
+            .bytes()
+            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
 /// Telemetry that ending could not deliver in time.

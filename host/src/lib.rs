@@ -26,6 +26,7 @@ mod engine;
 mod error;
 mod export;
 mod failed;
+mod file;
 mod generation;
 mod instance;
 mod intents;
@@ -43,6 +44,7 @@ mod reference;
 mod sampler;
 mod scope;
 mod span_context;
+mod tls;
 mod traceparent;
 mod warning;
 

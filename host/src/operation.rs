@@ -164,6 +164,7 @@ impl Operation<'_> {
                 type_: type_name::<E>().to_owned(),
                 message,
                 stacktrace,
+                causes: Vec::new(),
             }),
         )
     }

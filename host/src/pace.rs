@@ -92,7 +92,7 @@ impl Pacer {
             }
             // The limit holds all the same; what is kept is no fair sample then.
             Err(problem) => {
-                warning::once(problem.code, &problem.message, "traces are kept up to the limit");
+                warning::once(&problem, "traces are kept up to the limit");
                 window.threshold = 0;
                 window.budget = self.limit.max(1.0) as u32;
                 let length = Duration::try_from_secs_f64(1.0 / self.limit).unwrap_or_default();

@@ -10,6 +10,8 @@ use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, Tra
 
 use crate::baggage;
 use crate::bindings::exports::floe::telemetry::propagation::Extraction;
+use crate::bindings::exports::floe::telemetry::types::Diagnostic;
+use crate::carrier::Environment;
 use crate::error::Problem;
 use crate::lists::{Answers, Lists};
 use crate::policy::Policy;
@@ -60,20 +62,20 @@ impl FloePropagator {
     }
 
     /// The propagator that `OTEL_PROPAGATORS` asks for (OpenTelemetry's environment variable specification): `floe`, or `tracecontext` and
-    /// `baggage` on their own. Other names are answered back: this process does not know them.
+    /// `baggage` on their own, or nothing for `none`. Other names are answered back: this process does not know them.
     pub fn named(policy: Policy, names: &str) -> (Self, Vec<&str>) {
         let mut unknown = Vec::new();
         let mut propagator = Self::new(policy);
         let fields = std::mem::take(&mut propagator.fields);
-        for name in names.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        let names = names.split(',').map(str::trim).filter(|name| !name.is_empty());
+        if names.clone().any(|name| name.eq_ignore_ascii_case("none")) {
+            return (propagator, unknown);
+        }
+        for name in names {
             let named = match name.to_ascii_lowercase().as_str() {
                 "floe" => fields.as_slice(),
                 "tracecontext" => fields.get(..2).unwrap_or_default(),
                 "baggage" => fields.get(2..).unwrap_or_default(),
-                "none" => {
-                    propagator.fields.clear();
-                    return (propagator, unknown);
-                }
                 _ => {
                     unknown.push(name);
                     &[]
@@ -146,6 +148,65 @@ impl FloePropagator {
             baggage,
             problems: Vec::new(),
         })
+    }
+
+    /// The context with what a process was started with.
+    pub(crate) fn extract_environment(&self, context: &Context, environment: &Environment) -> Context {
+        self.extracted(context, environment, |found| {
+            let found = Diagnostic {
+                path: found.path.to_ascii_uppercase(),
+                ..found.clone()
+            };
+            warning::found(&found, "the environment of this process");
+        })
+    }
+
+    /// The context with what a carrier holds; what of it was not taken is said.
+    fn extracted(&self, context: &Context, extractor: &dyn Extractor, say: fn(&Diagnostic)) -> Context {
+        let joined = |name| match extractor.get_all(name) {
+            Some(values) if self.has(name) => joined(values),
+            _ => Cow::Borrowed(""),
+        };
+        let (traceparent, tracestate, baggage) = (joined(TRACEPARENT), joined(TRACESTATE), joined(BAGGAGE));
+        if traceparent.is_empty() && baggage.is_empty() {
+            return context.clone();
+        }
+        let mut extraction = match self.received(&traceparent, &tracestate, &baggage) {
+            Ok(extraction) => extraction,
+            Err(problem) => {
+                warning::once(&problem, "a new trace starts");
+                return context.clone();
+            }
+        };
+        extraction.problems.iter().for_each(say);
+        let mut context = context.clone();
+        if !extraction.baggage.is_empty() {
+            context = baggage::with_text(&context, std::mem::take(&mut extraction.baggage));
+        }
+        if extraction.span == 0 {
+            return context;
+        }
+        let state = held(&extraction.tracestate);
+        if state.is_none() {
+            context = context.with_value(Unheld {
+                trace: trace_id(&extraction),
+                held: part(&extraction.tracestate),
+                whole: extraction.tracestate.clone(),
+            });
+        }
+        let state = state.unwrap_or_else(|| part(&extraction.tracestate));
+        let flags = TraceFlags::new(extraction.flags);
+        if !has(flags, RANDOM) {
+            context = context.with_value(NotRandom(trace_id(&extraction)));
+        }
+        let parent = SpanContext::new(
+            trace_id(&extraction),
+            SpanId::from(extraction.span),
+            flags | CONTINUED,
+            true,
+            state,
+        );
+        context.with_remote_span_context(parent)
     }
 
     /// The span's `tracestate` as it goes out.
@@ -221,57 +282,14 @@ impl TextMapPropagator for FloePropagator {
                 self.outgoing.keep(question, answer);
                 set(answer);
             }
-            Err(problem) => warning::once(problem.code, &problem.message, "no baggage goes out"),
+            Err(problem) => warning::once(&problem, "no baggage goes out"),
         }
     }
 
     fn extract_with_context(&self, context: &Context, extractor: &dyn Extractor) -> Context {
-        let joined = |name| match extractor.get_all(name) {
-            Some(values) if self.has(name) => joined(values),
-            _ => Cow::Borrowed(""),
-        };
-        let (traceparent, tracestate, baggage) = (joined(TRACEPARENT), joined(TRACESTATE), joined(BAGGAGE));
-        if traceparent.is_empty() && baggage.is_empty() {
-            return context.clone();
-        }
-        let mut extraction = match self.received(&traceparent, &tracestate, &baggage) {
-            Ok(extraction) => extraction,
-            Err(problem) => {
-                warning::once(problem.code, &problem.message, "a new trace starts");
-                return context.clone();
-            }
-        };
-        for problem in &extraction.problems {
-            warning::once(&problem.code, &problem.message, "headers came in with this");
-        }
-        let mut context = context.clone();
-        if !extraction.baggage.is_empty() {
-            context = baggage::with_text(&context, std::mem::take(&mut extraction.baggage));
-        }
-        if extraction.span == 0 {
-            return context;
-        }
-        let state = held(&extraction.tracestate);
-        if state.is_none() {
-            context = context.with_value(Unheld {
-                trace: trace_id(&extraction),
-                held: part(&extraction.tracestate),
-                whole: extraction.tracestate.clone(),
-            });
-        }
-        let state = state.unwrap_or_else(|| part(&extraction.tracestate));
-        let flags = TraceFlags::new(extraction.flags);
-        if !has(flags, RANDOM) {
-            context = context.with_value(NotRandom(trace_id(&extraction)));
-        }
-        let parent = SpanContext::new(
-            trace_id(&extraction),
-            SpanId::from(extraction.span),
-            flags | CONTINUED,
-            true,
-            state,
-        );
-        context.with_remote_span_context(parent)
+        self.extracted(context, extractor, |found| {
+            warning::found(found, "incoming headers");
+        })
     }
 
     fn fields(&self) -> FieldIter<'_> {

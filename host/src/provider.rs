@@ -17,6 +17,7 @@ use opentelemetry_sdk::logs::{
     SdkLoggerProvider,
 };
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
+use opentelemetry_sdk::resource::TelemetryResourceDetector;
 use opentelemetry_sdk::trace::{BatchConfig, BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider};
 
 use crate::attribute;
@@ -34,6 +35,7 @@ use crate::processor::{FloeLogProcessor, FloeSpanProcessor};
 use crate::propagator::FloePropagator;
 use crate::sampler::FloeSampler;
 use crate::scope::{ScopedTracer, ScopedTracerProvider};
+use crate::warning;
 
 /// Name of the scope of floe's own operations.
 const SCOPE: &str = "floe-telemetry";
@@ -116,7 +118,7 @@ impl TelemetryProvider {
         });
         let propagator = propagator(&policy);
         global::set_text_map_propagator(propagator.clone());
-        let context = propagator.extract_with_context(&Context::new(), &Environment::current());
+        let context = propagator.extract_environment(&Context::new(), &Environment::current());
         Self {
             policy,
             propagator,
@@ -210,10 +212,11 @@ fn propagator(policy: &Policy) -> FloePropagator {
         Ok(names) if !names.trim().is_empty() => {
             let (propagator, unknown) = FloePropagator::named(policy.clone(), &names);
             if !unknown.is_empty() {
-                say(&format!(
+                let text = format!(
                     "warning[FLOE-H005]: OTEL_PROPAGATORS names {}, which this process does not know\n  help: name floe, tracecontext, baggage or none",
                     unknown.join(", ")
-                ));
+                );
+                warning::first("FLOE-H005", "OTEL_PROPAGATORS", text);
             }
             propagator
         }
@@ -385,7 +388,9 @@ pub(crate) fn resource(policy: &Policy, plan: &Plan) -> Resource {
             ),
         ]
     });
-    Resource::builder()
+    // Detectors of the environment would add what the policy has weighed already.
+    Resource::builder_empty()
+        .with_detector(Box::new(TelemetryResourceDetector))
         .with_attributes([
             KeyValue::new("process.pid", i64::from(std::process::id())),
             KeyValue::new("service.instance.id", uuid::Uuid::new_v4().to_string()),

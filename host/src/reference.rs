@@ -1,12 +1,6 @@
 //! Values that the plan only refers to: they are resolved last, where an exporter is built, and shown nowhere.
 
-use std::fs::{self, File};
-use std::io::{self, Read as _};
-#[cfg(unix)]
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
 
 use data_encoding::BASE64;
 use floe_telemetry_otlp::Headers;
@@ -17,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::bindings::exports::floe::telemetry::configuration::{Header, Member, Reference};
 use crate::error::Problem;
+use crate::file::{Unreadable, Watched, read};
 use crate::manifest::Manifest;
 
 /// Largest file that holds a value, in bytes.
@@ -32,16 +27,7 @@ struct Resolved {
     name: HeaderName,
     shape: Header,
     parts: Vec<Part>,
-    current: Mutex<Current>,
-}
-
-/// What a header's value was last made from.
-#[derive(Debug)]
-struct Current {
-    value: HeaderValue,
-    stamps: Vec<Option<Stamp>>,
-    /// Whether it was said that the files give no value any more.
-    said: bool,
+    value: Watched<HeaderValue>,
 }
 
 #[derive(Debug)]
@@ -49,16 +35,6 @@ enum Part {
     /// From the plan or from a variable, which do not change.
     Fixed(SecretString),
     File(PathBuf),
-}
-
-/// By what a file that changed is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Stamp {
-    modified: Option<SystemTime>,
-    length: u64,
-    /// Another file of the same name, length and moment is another file all the same.
-    #[cfg(unix)]
-    inode: u64,
 }
 
 impl ResolvedHeaders {
@@ -109,68 +85,24 @@ impl Resolved {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let (value, stamps) = made(header, &parts).map_err(|problem| vec![problem])?;
+        let files = parts
+            .iter()
+            .filter_map(|part| match part {
+                Part::Fixed(_) => None,
+                Part::File(path) => Some(path.clone()),
+            })
+            .collect();
+        let value = Watched::new(files, || made(header, &parts)).map_err(|problem| vec![problem])?;
         Ok(Self {
             name,
             shape: header.clone(),
             parts,
-            current: Mutex::new(Current {
-                value,
-                stamps,
-                said: false,
-            }),
+            value,
         })
     }
 
-    /// The value now. Where a file gives none any more, the value stays as it was, and that is said once.
     fn current(&self) -> HeaderValue {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        let changed = self
-            .parts
-            .iter()
-            .zip(&current.stamps)
-            .any(|(part, known)| match part {
-                Part::Fixed(_) => false,
-                Part::File(path) => Stamp::of(path) != *known,
-            });
-        if changed {
-            match made(&self.shape, &self.parts) {
-                Ok((value, stamps)) => {
-                    *current = Current {
-                        value,
-                        stamps,
-                        said: false,
-                    };
-                }
-                Err(problem) if !current.said => {
-                    current.said = true;
-                    tracing::warn!(
-                        code = problem.code,
-                        "{}; the value that was read before is sent on",
-                        problem.message
-                    );
-                }
-                Err(_) => {}
-            }
-        }
-        current.value.clone()
-    }
-}
-
-impl Stamp {
-    fn of(path: &Path) -> Option<Self> {
-        fs::metadata(path).ok().map(|about| Self::from(&about))
-    }
-}
-
-impl From<&fs::Metadata> for Stamp {
-    fn from(about: &fs::Metadata) -> Self {
-        Self {
-            modified: about.modified().ok(),
-            length: about.len(),
-            #[cfg(unix)]
-            inode: about.ino(),
-        }
+        self.value.current(|| made(&self.shape, &self.parts))
     }
 }
 
@@ -228,8 +160,8 @@ fn member(member: &Member, header: &str, manifest: &Manifest) -> Result<SecretSt
     }
 }
 
-/// A header's value as it is sent, with the stamps of the files that it was read from.
-fn made(header: &Header, parts: &[Part]) -> Result<(HeaderValue, Vec<Option<Stamp>>), Problem> {
+/// A header's value as it is sent.
+fn made(header: &Header, parts: &[Part]) -> Result<HeaderValue, Problem> {
     let unsendable = |found: &str| {
         Problem::new(
             "FLOE-X005",
@@ -238,24 +170,13 @@ fn made(header: &Header, parts: &[Part]) -> Result<(HeaderValue, Vec<Option<Stam
         )
     };
     let mut text = Zeroizing::new(String::new());
-    let mut stamps = Vec::with_capacity(parts.len());
     for part in parts {
         match part {
-            Part::Fixed(value) => {
-                text.push_str(value.expose_secret());
-                stamps.push(None);
-            }
+            Part::Fixed(value) => text.push_str(value.expose_secret()),
             Part::File(path) => {
-                let (bytes, stamp) =
-                    read(path, LARGEST).map_err(|why| unreadable(path, &header.name, &why))?;
-                let value = std::str::from_utf8(&bytes)
-                    .map_err(|_| unreadable(path, &header.name, "it is not UTF-8"))?
-                    .trim_end();
-                if value.is_empty() {
-                    return Err(unreadable(path, &header.name, "it is empty"));
-                }
-                text.push_str(value);
-                stamps.push(Some(stamp));
+                let value = text_of(path)
+                    .map_err(|found| found.of(path, &format!("the header `{}` needs", header.name)))?;
+                text.push_str(&value);
             }
         }
     }
@@ -271,7 +192,19 @@ fn made(header: &Header, parts: &[Part]) -> Result<(HeaderValue, Vec<Option<Stam
     let mut value = HeaderValue::from_str(&sent).map_err(|_| unsendable("a control character"))?;
     // What stands in the plan is no secret.
     value.set_sensitive(!header.value.iter().all(|part| matches!(part, Reference::Text(_))));
-    Ok((value, stamps))
+    Ok(value)
+}
+
+/// The text of a file, without the white space at its end.
+fn text_of(path: &Path) -> Result<Zeroizing<String>, Unreadable> {
+    let bytes = read(path, LARGEST)?;
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|_| Unreadable::new("it is not UTF-8", "save it as UTF-8 text"))?
+        .trim_end();
+    if text.is_empty() {
+        return Err(Unreadable::new("it is empty", "write the value into it"));
+    }
+    Ok(Zeroizing::new(text.to_owned()))
 }
 
 /// Resolves a header and answers where its value comes from, for people; never the value.
@@ -295,33 +228,4 @@ fn origin(reference: &Reference) -> Option<String> {
         Reference::File(path) => Some(format!("the file {path}")),
         Reference::Member(member) => Some(format!("`{}` in the variable {}", member.key, member.variable)),
     }
-}
-
-fn unreadable(path: &Path, header: &str, why: &str) -> Problem {
-    Problem::new(
-        "FLOE-X004",
-        format!(
-            "the file {}, which the header `{header}` needs, cannot be read: {why}",
-            path.display()
-        ),
-        "check the path and its permissions",
-    )
-}
-
-/// The bytes of a regular file of at most so many, wiped when they are dropped.
-pub(crate) fn read(path: &Path, largest: u64) -> Result<(Zeroizing<Vec<u8>>, Stamp), String> {
-    let words = |error: io::Error| error.to_string();
-    // A pipe or a device might never end.
-    if !fs::metadata(path).map_err(words)?.is_file() {
-        return Err("it is not a file".to_owned());
-    }
-    let file = File::open(path).map_err(words)?;
-    // Before its content: what is written meanwhile makes another stamp.
-    let stamp = Stamp::from(&file.metadata().map_err(words)?);
-    let mut bytes = Zeroizing::new(Vec::new());
-    file.take(largest + 1).read_to_end(&mut bytes).map_err(words)?;
-    if bytes.len() as u64 > largest {
-        return Err(format!("it has more than {largest} bytes"));
-    }
-    Ok((bytes, stamp))
 }

@@ -85,7 +85,7 @@ impl Shared {
             .policy
             .intent(question.scope, question.name, kind(question.kind), &relevant);
         let intent = answer.unwrap_or_else(|problem| {
-            warning::once(problem.code, &problem.message, "spans are kept");
+            warning::once(&problem, "spans are kept");
             SamplingIntent {
                 threshold: 0,
                 parent: ParentMode::Follow,
@@ -161,7 +161,7 @@ impl Shared {
         match self.policy.decide(low, &state.header(), intent.threshold) {
             Ok(decision) => (decision.keep, decision.tracestate.parse().unwrap_or_default()),
             Err(problem) => {
-                warning::once(problem.code, &problem.message, "spans are kept");
+                warning::once(&problem, "spans are kept");
                 (true, state.delete("ot").unwrap_or_default())
             }
         }

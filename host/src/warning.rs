@@ -5,34 +5,47 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
-use std::thread;
+use std::{slice, thread};
 
 use tracing::dispatcher;
+
+use crate::bindings::exports::floe::telemetry::types::Diagnostic;
+use crate::error::{Problem, render};
 
 /// Most kinds of warning; a policy may invent codes.
 const MOST_KINDS: usize = 64;
 
-/// Logs a warning with its code, if it is the first of this code and of what follows from it.
-pub(crate) fn once(code: &str, message: &str, consequence: &'static str) {
+/// Logs that a call failed, if it is the first with this code and of what follows from it.
+pub(crate) fn once(problem: &Problem, consequence: &'static str) {
+    let Problem { code, message, .. } = problem;
+    first(
+        code,
+        consequence,
+        format!("warning[{code}]: {message}; {consequence}. This is said once"),
+    );
+}
+
+/// Logs a finding about what came from a source, if it is the first of its code there.
+pub(crate) fn found(found: &Diagnostic, source: &'static str) {
+    first(&found.code, source, render(source, slice::from_ref(found)));
+}
+
+/// Logs a text, if it is the first of a code and a subject.
+pub(crate) fn first(code: &str, subject: &'static str, text: String) {
     static SAID: Mutex<BTreeSet<(String, &'static str)>> = Mutex::new(BTreeSet::new());
     {
         let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
-        if said.len() >= MOST_KINDS || !said.insert((code.to_owned(), consequence)) {
+        if said.len() >= MOST_KINDS || !said.insert((code.to_owned(), subject)) {
             return;
         }
     }
     // The provider comes before the subscriber, since its layer is a part of that.
     if !dispatcher::has_been_set() {
-        eprintln!("warning[{code}]: {message}; {consequence}");
+        eprintln!("{text}");
         return;
     }
-    let (code, message) = (code.to_owned(), message.to_owned());
     let subscriber = dispatcher::get_default(Clone::clone);
-    let say = move || {
-        dispatcher::with_default(&subscriber, || {
-            tracing::warn!(code, "{message}; {consequence}. This is said once");
-        });
-    };
+    let say = move || dispatcher::with_default(&subscriber, || tracing::warn!("{text}"));
     // Without a thread it goes unsaid.
     let _ = thread::Builder::new()
         .name("floe-telemetry-warning".to_owned())

@@ -132,22 +132,44 @@ fn what_is_missing_is_named() {
     };
     let manifest = manifest(&[("EMPTY", ""), ("HEADERS", "other=hunter2,empty=,bad=%ffhunter2")]);
     let large = vec![b'x'; 64 * 1024 + 1];
-    for (code, named, reference) in [
-        ("FLOE-X003", "UNSET", variable("UNSET")),
-        ("FLOE-X003", "EMPTY", variable("EMPTY")),
-        ("FLOE-X003", "`absent`", member("absent")),
-        ("FLOE-X003", "`empty`", member("empty")),
-        ("FLOE-X005", "`bad`", member("bad")),
-        ("FLOE-X004", "missing", file(&directory.path().join("missing"))),
-        ("FLOE-X004", "not a file", file(directory.path())),
-        ("FLOE-X004", "is empty", file(&path("blank", b" \n"))),
-        ("FLOE-X004", "UTF-8", file(&path("latin1", b"hunter2\xe9"))),
-        ("FLOE-X004", "65536 bytes", file(&path("large", &large))),
+    let set = "set it";
+    for (code, named, help, reference) in [
+        ("FLOE-X003", "UNSET", set, variable("UNSET")),
+        ("FLOE-X003", "EMPTY", set, variable("EMPTY")),
+        ("FLOE-X003", "`absent`", "absent=VALUE", member("absent")),
+        ("FLOE-X003", "`empty`", "empty=VALUE", member("empty")),
+        ("FLOE-X005", "`bad`", "percent-encode", member("bad")),
+        (
+            "FLOE-X004",
+            "missing",
+            "path",
+            file(&directory.path().join("missing")),
+        ),
+        ("FLOE-X004", "not a file", "regular file", file(directory.path())),
+        (
+            "FLOE-X004",
+            "is empty",
+            "write the value into it",
+            file(&path("blank", b" \n")),
+        ),
+        (
+            "FLOE-X004",
+            "UTF-8",
+            "as UTF-8 text",
+            file(&path("latin1", b"hunter2\xe9")),
+        ),
+        (
+            "FLOE-X004",
+            "65536 bytes",
+            "nothing else",
+            file(&path("large", &large)),
+        ),
     ] {
         let found = problem(&header("", vec![reference], false), &manifest);
         assert_eq!(found.code, code, "{found}");
         assert!(found.message.contains(named), "{found}");
         assert!(found.message.contains("authorization"), "{found}");
+        assert!(found.help.contains(help), "{found}");
     }
 }
 

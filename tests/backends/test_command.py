@@ -89,6 +89,7 @@ def test_output_goes_to_files_and_the_network_policy_beside(tmp_path: Path) -> N
     file = tmp_path / "out" / "collector.yaml"
     done = cli("collector", "render", path, "--kubernetes", "-o", file)
     assert done.returncode == 1 and "FLOE-E002" in done.stderr
+    assert f"mkdir -p {file.parent}" in done.stderr
     file.parent.mkdir()
     done = cli("collector", "render", path, "--kubernetes", "--pipelines", "app=dbt", "-o", file)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
@@ -101,6 +102,40 @@ def test_output_goes_to_files_and_the_network_policy_beside(tmp_path: Path) -> N
     assert [document["kind"] for document in both] == ["OpenTelemetryCollector", "NetworkPolicy"]
     refused = cli("collector", "render", path, "--kubernetes", "--pipelines", "no label")
     assert refused.returncode == 2 and "key=value" in refused.stderr
+
+
+def test_each_environment_has_its_own_collector(newest: str, tmp_path: Path) -> None:
+    text = json.loads(manifest(tmp_path, DATADOG).read_text())
+    text["observability"]["telemetry"]["environments"] = {"dev": {"telemetry_backend": "debug"}}
+    del text["observability"]["telemetry"]["resource_attributes"]["floe.mode"]
+    path = tmp_path / "manifest.yaml"
+    path.write_text(json.dumps(text))
+    for mode, exporter in [("dev", "debug/debug"), ("prod", "datadog/datadog")]:
+        env = {"FLOE_MODE": mode}
+        done = cli("collector", "render", path, env=env)
+        assert f", in the environment {mode}.\n" in done.stdout, done.stderr
+        assert list(yaml.safe_load(done.stdout)["exporters"]) == [exporter]
+        done = cli("collector", "check", path, "--otelcol", newest, env=env)
+        assert done.returncode == 0, done.stderr
+
+
+def test_the_operators_gateway_has_another_name_than_the_charts(tmp_path: Path) -> None:
+    path = manifest(tmp_path, DATADOG, {"gateway": "floe-gateway:4317"})
+    for format, warned in [("config", False), ("helm-values", False), ("operator", True)]:
+        done = cli("collector", "render", path, "--format", format)
+        assert done.returncode == 0 and ("FLOE-K014" in done.stderr) == warned, done.stderr
+    assert "write floe-gateway-collector-headless:4317" in done.stderr
+
+
+def test_what_has_no_effect_or_is_sent_twice_is_said(newest: str, tmp_path: Path) -> None:
+    path = manifest(tmp_path, "debug", {"storage_directory": str(tmp_path / "queues")})
+    done = cli("collector", "render", path)
+    assert done.stderr.count("FLOE-K006") == 1 and "file_storage" not in done.stdout
+    path = manifest(tmp_path, ["tempo", {"type": "tempo", "config": {"endpoint": "http://b:4317"}}, "tempo"])
+    for command in (["validate"], ["collector", "check", "--otelcol", newest]):
+        done = cli(*command, path)
+        assert done.returncode == 0 and done.stderr.count("FLOE-K013") == 1, done.stderr
+        assert "tempo gets traces more than once" in done.stderr
 
 
 def test_what_is_wrong_is_shown_where_it_stands(tmp_path: Path) -> None:

@@ -25,9 +25,10 @@ use tonic::codec::CompressionEncoding;
 use tonic::metadata::MetadataMap;
 use tonic_prost::ProstCodec;
 
-use crate::collector::{Collector, Headers, Transport};
+use crate::collector::{Collector, Headers, TlsSource, Transport};
 use crate::failure::{Accepted, BuildError, Failure};
 use crate::signal::Signal;
+use crate::tls::Tls;
 
 /// Largest request (OTLP specification 1.11, "OTLP/gRPC" and "OTLP/HTTP").
 const LARGEST: usize = 64 * 1024 * 1024;
@@ -47,25 +48,25 @@ const AGENT: HeaderValue = HeaderValue::from_static(concat!(
 const FOREIGN: [&str; 2] = ["text/html", "application/grpc"];
 const PROTOBUF: HeaderValue = HeaderValue::from_static("application/x-protobuf");
 
-/// A connection to a Collector that opens when it is needed and again when it broke.
+/// A connection to a Collector that opens when it is needed and again when it broke or is to have another TLS.
 #[derive(Debug)]
 pub(crate) struct Client {
-    wire: Wire,
+    url: Uri,
+    transport: Transport,
+    gzip: bool,
     headers: Arc<dyn Headers>,
     timeout: Duration,
+    tls: Arc<dyn TlsSource>,
+    current: Mutex<(Tls, Wire)>,
 }
 
 /// A client of HTTP/2 as tonic needs one.
 type GrpcClient = Grpc<HyperClient<HttpsConnector<HttpConnector>, Body>>;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Wire {
     Grpc(Box<GrpcClient>),
-    Http {
-        client: reqwest::Client,
-        url: Uri,
-        gzip: bool,
-    },
+    Http(reqwest::Client),
 }
 
 impl Client {
@@ -77,15 +78,30 @@ impl Client {
                 endpoint: collector.endpoint.clone(),
                 reason: error.to_string(),
             })?;
-        let tls = collector.tls()?;
+        let source = collector.tls()?;
+        let tls = source.current();
+        let wire = wire(&url, collector.transport, collector.gzip, &tls).map_err(BuildError::Client)?;
         Ok(Self {
-            wire: match collector.transport {
-                Transport::Grpc => grpc(url, tls, collector.gzip),
-                Transport::HttpProtobuf => http(url, tls, collector.gzip)?,
-            },
+            url,
+            transport: collector.transport,
+            gzip: collector.gzip,
             headers: Arc::clone(&collector.headers),
             timeout: collector.timeout,
+            tls: source,
+            current: Mutex::new((tls, wire)),
         })
+    }
+
+    /// The connection of the TLS that holds now.
+    fn wire(&self) -> Result<Wire, Failure> {
+        let tls = self.tls.current();
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if !tls.is(&current.0) {
+            let wire = wire(&self.url, self.transport, self.gzip, &tls)
+                .map_err(|reason| Failure::Connection { reason, tls: None })?;
+            *current = (tls, wire);
+        }
+        Ok(current.1.clone())
     }
 
     /// Sends a request, again while its failure may pass, and answers what became of it.
@@ -121,16 +137,26 @@ impl Client {
     async fn attempt<S: Signal>(&self, request: &S::Request) -> Result<Accepted, Failure> {
         let mut headers = self.headers.current();
         headers.entry(USER_AGENT).or_insert(AGENT);
-        match &self.wire {
-            Wire::Grpc(client) => call::<S>(client.as_ref().clone(), request.clone(), headers).await,
-            Wire::Http { client, url, gzip } => {
-                post::<S>(client, url, request.encode_to_vec(), *gzip, headers).await
+        match self.wire()? {
+            Wire::Grpc(client) => call::<S>(*client, request.clone(), headers).await,
+            Wire::Http(client) => {
+                post::<S>(&client, &self.url, request.encode_to_vec(), self.gzip, headers).await
             }
         }
     }
 }
 
-fn grpc(url: Uri, tls: ClientConfig, gzip: bool) -> Wire {
+/// What requests go through, or why there is none.
+fn wire(url: &Uri, transport: Transport, gzip: bool, tls: &Tls) -> Result<Wire, String> {
+    match transport {
+        Transport::Grpc => Ok(Wire::Grpc(Box::new(grpc(url.clone(), tls.config(), gzip)))),
+        Transport::HttpProtobuf => http(tls.config())
+            .map(Wire::Http)
+            .map_err(|error| error.to_string()),
+    }
+}
+
+fn grpc(url: Uri, tls: ClientConfig, gzip: bool) -> GrpcClient {
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
@@ -144,24 +170,22 @@ fn grpc(url: Uri, tls: ClientConfig, gzip: bool) -> Wire {
         .http2_only(true)
         .build(connector);
     let client = Grpc::with_origin(client, url);
-    Wire::Grpc(Box::new(if gzip {
+    if gzip {
         client
             .send_compressed(CompressionEncoding::Gzip)
             .accept_compressed(CompressionEncoding::Gzip)
     } else {
         client
-    }))
+    }
 }
 
-fn http(url: Uri, tls: ClientConfig, gzip: bool) -> Result<Wire, BuildError> {
-    let client = reqwest::Client::builder()
+fn http(tls: ClientConfig) -> Result<reqwest::Client, reqwest::Error> {
+    reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         // Credentials go to the endpoint that the policy checked and to no other.
         .redirect(reqwest::redirect::Policy::none())
         .tcp_keepalive(SILENCE)
         .build()
-        .map_err(|error| BuildError::Client(error.to_string()))?;
-    Ok(Wire::Http { client, url, gzip })
 }
 
 async fn call<S: Signal>(

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
-use rustls::ClientConfig;
 
 use crate::tls::{Tls, TlsError};
 
@@ -31,6 +30,19 @@ impl Headers for HeaderMap {
     }
 }
 
+/// The TLS of a Collector. It is asked for before each request, so that certificates may be rotated meanwhile.
+pub trait TlsSource: Debug + Send + Sync {
+    /// The TLS of the next request.
+    fn current(&self) -> Tls;
+}
+
+/// TLS that never changes.
+impl TlsSource for Tls {
+    fn current(&self) -> Tls {
+        self.clone()
+    }
+}
+
 /// Where the telemetry of one signal goes, and how.
 #[derive(Debug, Clone)]
 pub struct Collector {
@@ -45,16 +57,16 @@ pub struct Collector {
     /// Headers of every request.
     pub headers: Arc<dyn Headers>,
     /// TLS of an endpoint of `https`; without it the Collector's certificate must be of an authority that the machine trusts.
-    pub tls: Option<Tls>,
+    pub tls: Option<Arc<dyn TlsSource>>,
 }
 
 impl Collector {
-    /// The TLS configuration, without protocols of the application: each transport adds its own.
-    pub(crate) fn tls(&self) -> Result<ClientConfig, TlsError> {
-        match &self.tls {
-            Some(tls) => Ok(tls.config()),
-            None if self.endpoint.starts_with("https:") => Ok(Tls::new(None, None)?.config()),
-            None => Ok(Tls::unused()?.config()),
-        }
+    /// The TLS of the next request. In clear text it is there as well, and unused.
+    pub(crate) fn tls(&self) -> Result<Arc<dyn TlsSource>, TlsError> {
+        Ok(match &self.tls {
+            Some(tls) => Arc::clone(tls),
+            None if self.endpoint.starts_with("https:") => Arc::new(Tls::new(None, None)?),
+            None => Arc::new(Tls::unused()?),
+        })
     }
 }

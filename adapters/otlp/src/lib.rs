@@ -16,7 +16,7 @@ mod runtime;
 mod signal;
 mod tls;
 
-pub use collector::{Collector, Headers, Transport};
+pub use collector::{Collector, Headers, TlsSource, Transport};
 pub use exporter::{Exporter, Observer};
 pub use failure::{Accepted, BuildError, Failure};
 pub use reach::{Reach, Reached, Secured, Speech, Unreached};

@@ -99,7 +99,7 @@ impl Reach {
         let secure = url.scheme_str() == Some("https");
         let host = url.host().ok_or_else(|| wrong("it has no host".to_owned()))?;
         let tls = if secure {
-            let mut config = collector.tls()?;
+            let mut config = collector.tls()?.current().config();
             // Asking for one only shows a server that has just the other.
             config.alpn_protocols = vec![match collector.transport {
                 Transport::Grpc => b"h2".to_vec(),

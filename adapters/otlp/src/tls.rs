@@ -1,6 +1,7 @@
 //! TLS to a Collector: whom to trust, and who we are. One configuration serves both transports and the check of a connection.
 
 use std::fmt;
+use std::sync::Arc;
 
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::{Error as PemError, PemObject};
@@ -10,7 +11,7 @@ use secrecy::{ExposeSecret, SecretSlice};
 
 /// TLS settings that fit together.
 #[derive(Clone)]
-pub struct Tls(ClientConfig);
+pub struct Tls(Arc<ClientConfig>);
 
 /// Why TLS settings are none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -63,17 +64,23 @@ impl Tls {
                     })?
             }
         };
-        Ok(Self(config))
+        Ok(Self(config.into()))
     }
 
     /// TLS that trusts nobody, for a connection in clear text.
     pub(crate) fn unused() -> Result<Self, TlsError> {
         let trusts_nobody = builder()?.with_root_certificates(RootCertStore::empty());
-        Ok(Self(trusts_nobody.with_no_client_auth()))
+        Ok(Self(trusts_nobody.with_no_client_auth().into()))
     }
 
+    /// The configuration, without protocols of the application: each transport adds its own.
     pub(crate) fn config(&self) -> ClientConfig {
-        self.0.clone()
+        self.0.as_ref().clone()
+    }
+
+    /// Whether these are the very same settings.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 }
 

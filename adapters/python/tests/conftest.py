@@ -78,12 +78,15 @@ def provider(manifest: Manifest) -> Iterator[Provider]:
         each.shutdown(0.5)
 
 
-def run_python(code: str, cwd: Path, environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Runs a script in a Python of its own."""
+def run_python(
+    code: str, cwd: Path, environ: dict[str, str], text: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Runs a script in a Python of its own, with a text to read."""
     return subprocess.run(
         [sys.executable, "-c", code],
         cwd=cwd,
         env=environ,
+        input=text,
         capture_output=True,
         text=True,
         timeout=120,

@@ -24,13 +24,15 @@ from floe_telemetry.contract import (
     Exporters,
     FileReference,
     Header,
+    OperationKind,
     Protocol,
     TextReference,
     Tls,
     VariableReference,
 )
 from floe_telemetry.policy import Policy
-from floe_telemetry.provider import TelemetryProvider
+from floe_telemetry.provider import TelemetryProvider, init
+from floe_telemetry.reference import UnresolvedError
 from floe_telemetry.sdk import Sdk
 
 MANIFEST = "observability: {telemetry: {}}\nmetadata: {name: shop, namespace: acme, version: '1'}"
@@ -313,7 +315,9 @@ def test_headers_are_read_again(
     secret = tmp_path / "token"
     of_file = Header("authorization", "Bearer ", [FileReference(str(secret))], False)
     with receiver(protocol) as collector:
+        secret.write_text("before")
         sdk = start(exporters(protocol, collector.endpoint, headers=[of_file]))
+        secret.unlink()
         assert not emit(sdk)
         assert collector.headers == []
         for token in ("first", "second"):
@@ -327,20 +331,38 @@ def test_headers_are_read_again(
 
 
 def test_what_is_missing_is_said_at_the_start(
-    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """All of it, each once although every signal needs it, and before anything is started."""
     monkeypatch.delenv("TEST_TOKEN", raising=False)
     (tmp_path / "bad.pem").write_text("-----BEGIN CERTIFICATE-----\nSECRET\n-----END CERTIFICATE-----\n")
     headers = [TOKEN, Header("x-file", "", [FileReference(str(tmp_path / "absent"))], False)]
     tls = Tls(str(tmp_path / "bad.pem"), "", "")
-    start(exporters(Protocol.HTTP_PROTOBUF, "https://127.0.0.1:1", headers=headers))
-    start(exporters(Protocol.GRPC, "https://127.0.0.1:1", tls=tls))
-    said = [record.getMessage() for record in caplog.records]
-    assert [text[:9] for text in said] == ["FLOE-X003", "FLOE-X004", "FLOE-X006"]
-    assert "TEST_TOKEN" in said[0]
-    assert str(tmp_path / "absent") in said[1]
-    assert "bad.pem" in said[2]
-    assert "SECRET" not in caplog.text
+    threads = threading.active_count()
+    with pytest.raises(UnresolvedError) as raised:
+        start(exporters(Protocol.GRPC, "https://127.0.0.1:1", headers=headers, tls=tls))
+    assert threading.active_count() == threads
+    problems = raised.value.problems
+    assert [problem.code for problem in problems] == ["FLOE-X003", "FLOE-X004", "FLOE-X006"]
+    for problem, named in zip(problems, ("TEST_TOKEN", str(tmp_path / "absent"), "bad.pem"), strict=True):
+        assert named in problem.message
+    assert str(raised.value).startswith("error[FLOE-X003]: the variable TEST_TOKEN, which the header ")
+    assert "SECRET" not in str(raised.value)
+
+
+def test_a_missing_reference_turns_telemetry_off_and_nothing_else(
+    manifest: Manifest, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delenv("TEST_TOKEN", raising=False)
+    path = manifest(
+        "https://127.0.0.1:1", "authentication: {auth_type: bearer, bearer_token: '${env:TEST_TOKEN}'}"
+    )
+    with pytest.raises(UnresolvedError, match="TEST_TOKEN"):
+        TelemetryProvider.from_manifest(path)
+    with init(path) as telemetry, telemetry.operation(OperationKind.COMPILE, "sales"):
+        assert not telemetry.enabled
+    [said] = [record.getMessage() for record in caplog.records]
+    assert said.startswith("telemetry is off, context still propagates:\nerror[FLOE-X003]: the variable ")
 
 
 @pytest.mark.usefixtures("hostile")

@@ -118,6 +118,26 @@ def test_others_by_their_entry_points(
         assert isinstance(other, Other)
 
 
+def test_what_is_wrong_in_the_environment(manifest: Manifest, tmp_path: Path) -> None:
+    """It is said what was found, where and what is done; once, and without all of a long text."""
+    code = """
+import floe_telemetry
+from floe_telemetry import environ_context
+telemetry = floe_telemetry.init()
+assert environ_context(telemetry.propagator) == telemetry.context == {}
+telemetry.propagator.extract({"traceparent": "garbage"})
+"""
+    path = manifest("http://127.0.0.1:1", "enabled: false")
+    environ = {**os.environ, "TRACEPARENT": "garbage" * 5_000, "FLOE_TELEMETRY_MANIFEST": str(path)}
+    ran = run_python(code, tmp_path, environ)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stderr.count("warning[FLOE-P001]: ") == 2
+    assert ran.stderr.count(" is not a traceparent; a new trace starts\n") == 2
+    assert ran.stderr.count("\n  --> the environment of this process (TRACEPARENT)\n  help: ") == 1
+    assert ran.stderr.count("\n  --> incoming headers (traceparent)\n  help: ") == 1
+    assert len(ran.stderr) < 1_500
+
+
 def test_a_disabled_sdk_propagates(manifest: Manifest) -> None:
     telemetry = TelemetryProvider.from_manifest(manifest(), environ={"OTEL_SDK_DISABLED": "true"})
     assert not telemetry.enabled

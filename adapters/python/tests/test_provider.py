@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import re
 import time
@@ -66,6 +67,61 @@ def test_settings_of_the_code_come_first(
     assert collector.span("floe.compile sales").resource["a.b"] == "c"
 
 
+HOSTILE = {
+    # Of a pair that is none, the policy takes nothing.
+    "OTEL_RESOURCE_ATTRIBUTES": "host.name=behind,service.name=behind,floe.namespace=behind,broken",
+    "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "process,os,host",
+}
+OF_PROCESS = {"process.pid", "service.instance.id", "telemetry.sdk.name", "telemetry.sdk.language"} | {
+    f"floe.policy.{name}" for name in ("name", "version", "digest")
+}
+
+
+@pytest.mark.parametrize("forked", [False, True])
+def test_the_environment_adds_nothing_to_the_resource(
+    forked: bool, manifest: Manifest, collector: Collector, tmp_path: Path
+) -> None:
+    """Nor does the SDK when a process forks: the child has what is its own, and the plan's."""
+    code = """
+import json, os, sys, floe_telemetry
+telemetry = floe_telemetry.init()
+if json.loads(sys.stdin.readline()) and os.fork():
+    sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
+with telemetry.operation("compile", "sales"):
+    pass
+assert telemetry.force_flush(5)
+print(json.dumps({**telemetry.plan.resource, "process.pid": os.getpid()}))
+sys.stdout.flush()
+os._exit(0)
+"""
+    path = manifest(collector.endpoint, "resource_attributes: {a.b: c}")
+    environ = {**os.environ, **HOSTILE, "FLOE_TELEMETRY_MANIFEST": str(path)}
+    ran = run_python(code, tmp_path, environ, "true\n" if forked else "false\n")
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stderr.count("FLOE-M009") == 1
+    plan = json.loads(ran.stdout)
+    sent = collector.span("floe.compile sales").resource
+    assert set(sent) == set(plan) | OF_PROCESS | {"telemetry.sdk.version"}
+    assert plan.items() <= sent.items()
+    assert (sent["a.b"], sent["service.name"], sent["floe.namespace"]) == ("c", "sales", "acme.sales")
+    assert "behind" not in str(sent)
+
+
+def test_the_plan_names_the_instance(manifest: Manifest, collector: Collector, tmp_path: Path) -> None:
+    code = """
+import os, sys, floe_telemetry
+telemetry = floe_telemetry.init()
+if os.fork():
+    sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
+telemetry.operation("compile", "sales").begin().end()
+os._exit(0 if telemetry.force_flush(5) else 1)
+"""
+    path = manifest(collector.endpoint, "resource_attributes: {service.instance.id: of-plan}")
+    ran = run_python(code, tmp_path, {**os.environ, "FLOE_TELEMETRY_MANIFEST": str(path)})
+    assert ran.returncode == 0, ran.stderr
+    assert collector.span("floe.compile sales").resource["service.instance.id"] == "of-plan"
+
+
 def test_settings_of_the_code_are_checked(manifest: Manifest, caplog: pytest.LogCaptureFixture) -> None:
     path = manifest()
     for settings in (
@@ -123,7 +179,12 @@ def test_a_dead_collector_costs_little(
     assert time.monotonic() - started < (1.5 if fault == "closed" else 2.5)
     warnings = [record.getMessage() for record in caplog.records if "FLOE-X001" in record.getMessage()]
     assert len(warnings) == 1
-    assert "1 spans and 0 log records" in warnings[0]
+    endpoint = closed_port if fault == "closed" else hanging_port
+    assert warnings[0] == (
+        "warning[FLOE-X001]: 1 spans and 0 log records were not delivered to "
+        f"{endpoint}/v1/traces and {endpoint}/v1/metrics, nor the last metrics\n"
+        "  help: `floe-telemetry doctor MANIFEST` finds out why; OTEL_SDK_DISABLED=true sends nothing"
+    )
     telemetry.shutdown()
     assert telemetry.counts()["traces"].delivered == 0
 

@@ -102,6 +102,21 @@ def test_what_is_missing(tmp_path: Path) -> None:
     assert "UTF-8" in refused(FileReference(str(tmp_path / "latin")))[1]
 
 
+def test_a_file_that_cannot_be_used_says_what_to_do(tmp_path: Path) -> None:
+    for name, content, help in [
+        ("absent", None, "check the path and its permissions"),
+        ("empty", b" \n", "write the value into it"),
+        ("latin", b"J\xfcrgen", "save it as UTF-8 text"),
+        ("large", b"x" * (64 * 1024 + 1), "name the file that holds it and nothing else"),
+        (".", None, "name a regular file"),
+    ]:
+        if content is not None:
+            (tmp_path / name).write_bytes(content)
+        with pytest.raises(UnresolvedError) as raised:
+            value(FileReference(str(tmp_path / name)))
+        assert [problem.help for problem in raised.value.problems] == [help]
+
+
 def test_the_largest_file(tmp_path: Path) -> None:
     (tmp_path / "large").write_bytes(b"x" * (64 * 1024))
     assert value(FileReference(str(tmp_path / "large"))) == "x" * (64 * 1024)

@@ -110,7 +110,7 @@ def test_the_json_form(policy: Policy) -> None:
         "baggage": "x=1",
         "problems": [],
     }
-    error = {"type": "", "message": "Database Error in x", "stacktrace": ""}
+    error = {"type": "", "message": "Database Error in x", "stacktrace": "", "causes": []}
     ending = policy.call_json(
         "operations.end", ["compile", "x", "error", 1.5, [{"key": "a", "value": "1"}], error]
     )

@@ -60,13 +60,14 @@ impl From<Tier> for Topology {
 }
 
 impl Source {
-    /// The configuration; warnings go to standard error.
-    fn configuration(&self, site: Site) -> Result<Configuration, Failure> {
+    /// The configuration of a Collector that is written like this and runs there; warnings go to standard error.
+    fn configuration(&self, format: Format, site: Site) -> Result<Configuration, Failure> {
         let manifest = Manifest::read(&self.manifest)?;
         let Checked {
             deployment, targets, ..
         } = Checked::of(&manifest)?;
-        let configuration = Configuration::new(&deployment, targets, self.topology.into(), site);
+        let mut configuration = Configuration::new(&deployment, targets, self.topology.into(), site);
+        configuration.warnings.extend(format.warning(&deployment));
         if !configuration.warnings.is_empty() {
             crate::report(&Report {
                 file: &manifest.file,

@@ -28,12 +28,11 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let manifest = Manifest::read(&arguments.manifest)?;
     let checked = Checked::of(&manifest)?;
-    let warnings = checked.warnings();
-    if !warnings.is_empty() {
+    if !checked.warnings.is_empty() {
         crate::report(&Report {
             file: &manifest.file,
             text: Some(&manifest.text),
-            diagnostics: &warnings,
+            diagnostics: &checked.warnings,
         });
     }
     if !arguments.explain {

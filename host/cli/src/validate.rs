@@ -23,13 +23,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let file = arguments.manifest.display().to_string();
     let manifest = Manifest::read(&arguments.manifest);
     let checked = match &manifest {
-        Ok(manifest) => {
-            Checked::of(manifest).and_then(|checked| Checked::environments(manifest).map(|()| checked))
-        }
+        Ok(manifest) => Checked::everywhere(manifest),
         Err(problem) => Err(problem.clone().into()),
     };
     let diagnostics = match &checked {
-        Ok(checked) => checked.warnings(),
+        Ok(checked) => checked.warnings.clone(),
         Err(Error::Manifest { diagnostics, .. }) => diagnostics.clone(),
         Err(Error::Unresolved(problems)) => problems.iter().map(as_diagnostic).collect(),
         Err(Error::Problem(problem)) => vec![as_diagnostic(problem)],

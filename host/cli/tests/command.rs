@@ -189,6 +189,213 @@ fn settings_of_a_backend_are_checked_where_they_stand() {
     }
 }
 
+/// What `validate --format json` finds under these variables: line, code and message.
+fn found(run: &Run, manifest: &str, variables: &[(&str, &str)]) -> Vec<(u64, String, String)> {
+    let mut command = run.command();
+    command
+        .arg("validate")
+        .arg(run.file(manifest))
+        .args(["--format", "json"]);
+    command.envs(variables.iter().copied());
+    let (status, stdout, stderr) = outcome(command);
+    assert!(stdout.starts_with('{'), "{stderr}");
+    let report: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let diagnostics = report.get("diagnostics").and_then(|found| found.as_array());
+    assert_eq!(report.get("valid"), Some(&(status == Some(0)).into()));
+    diagnostics
+        .unwrap()
+        .iter()
+        .map(|found| {
+            (
+                found.get("line").and_then(|line| line.as_u64()).unwrap(),
+                text(found.get("code").unwrap()),
+                text(found.get("message").unwrap()),
+            )
+        })
+        .collect()
+}
+
+const ENVIRONMENTS: &str = "metadata: {name: sales, version: 1.2.0, namespace: acme.sales}
+plugins: {telemetry_backend: {type: honeycomb, config: {region: mars, api_key: HC}}}
+observability:
+  telemetry:
+    otlp_endpoint: http://127.0.0.1:9
+    environments:
+      dev: {telemetry_backend: debug}
+      staging: {telemetry_backend: {type: loki, config: {endpont: 'http://loki:1'}}}
+";
+
+#[test]
+fn backends_of_every_environment_are_checked_in_one_go() {
+    let run = Run::new();
+    let region = "region has a value that is not allowed here";
+    let setting = "unknown setting \"endpont\" (in the environment `staging`)";
+    let expected = |region: &str| {
+        vec![
+            (2, "FLOE-B005".to_owned(), region.to_owned()),
+            (8, "FLOE-B002".to_owned(), setting.to_owned()),
+        ]
+    };
+    let elsewhere = format!("{region} (in the environment `prod`)");
+    assert_eq!(found(&run, ENVIRONMENTS, &[]), expected(&elsewhere));
+    // What is found in this process's environment is of no other.
+    assert_eq!(
+        found(&run, ENVIRONMENTS, &[("FLOE_MODE", "prod")]),
+        expected(region)
+    );
+    // What two of them have is said once.
+    let two = ENVIRONMENTS.lines().take(7).collect::<Vec<_>>().join("\n");
+    assert_eq!(
+        found(&run, &two, &[]),
+        [(
+            2,
+            "FLOE-B005".to_owned(),
+            format!("{region} (in the environments `staging` and `prod`)")
+        )]
+    );
+    // The Collector of this environment can be had all the same.
+    let mut command = run.command();
+    command.args(["collector", "render"]).arg(run.file(ENVIRONMENTS));
+    let (status, stdout, stderr) = outcome(command);
+    assert_eq!(status, Some(0), "{stderr}");
+    assert!(
+        stdout.contains("\n# For the Collector 0.161.0, as agent, in the environment dev.\n"),
+        "{stdout}"
+    );
+}
+
+#[test]
+fn variables_of_this_process_are_of_no_other_environment() {
+    let run = Run::new();
+    let manifest = VALID.replace(
+        "{telemetry: {",
+        "{telemetry: {resource_attributes: {floe.namespace: 3}, ",
+    );
+    let wrong = "expected text, found the number 3";
+    let expected = |message: &str| [(3, "FLOE-M004".to_owned(), message.to_owned())];
+    assert_eq!(found(&run, &manifest, &[]), expected(wrong));
+    // It mends what is wrong here, and nowhere else.
+    let ours = [("OTEL_RESOURCE_ATTRIBUTES", "floe.namespace=acme")];
+    assert_eq!(
+        found(&run, &manifest, &ours),
+        expected(&format!("{wrong} (in the environments `staging` and `prod`)"))
+    );
+}
+
+#[test]
+fn nothing_that_is_wrong_hides_the_rest() {
+    let run = Run::new();
+    let manifest = ENVIRONMENTS.replace("http://127.0.0.1:9", "ftp://127.0.0.1:9");
+    let codes = |manifest: &str, variables: &[(&str, &str)]| -> Vec<String> {
+        found(&run, manifest, variables)
+            .into_iter()
+            .map(|(_, code, _)| code)
+            .collect()
+    };
+    let variables = [("OTEL_EXPORTER_OTLP_HEADERS", "a b=c")];
+    assert_eq!(
+        codes(&manifest, &variables),
+        ["FLOE-B005", "FLOE-M006", "FLOE-B002", "FLOE-M010"]
+    );
+    let nowhere = manifest.replace(
+        "    environments",
+        "    collector: {backends_directory: nowhere}\n    environments",
+    );
+    assert_eq!(codes(&nowhere, &[]), ["FLOE-M006", "FLOE-C009"]);
+    // No Collector comes of it, in whatever environment it is.
+    let mut command = run.command();
+    command
+        .args(["collector", "render"])
+        .arg(run.file(&manifest))
+        .envs(variables);
+    let (status, stdout, stderr) = outcome(command);
+    assert_eq!((status, stdout.as_str()), (Some(1), ""));
+    assert!(
+        stderr.contains("--> variable OTEL_EXPORTER_OTLP_HEADERS\n"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_written_says_what_to_do() {
+    let run = Run::new();
+    let manifest = run.file(VALID);
+    let missing = run.directory.path().join("out");
+    for (file, help) in [
+        (
+            missing.join("collector.yaml"),
+            format!("make the directory first: mkdir -p {}", missing.display()),
+        ),
+        (run.directory.path().to_owned(), "name a file in it".to_owned()),
+        (
+            manifest.join("collector.yaml"),
+            "a part of the path is a file".to_owned(),
+        ),
+    ] {
+        let mut command = run.command();
+        command
+            .args(["collector", "render"])
+            .arg(&manifest)
+            .arg("-o")
+            .arg(file);
+        let (status, _, stderr) = outcome(command);
+        assert_eq!(status, Some(1));
+        assert!(
+            stderr.contains("FLOE-E002") && stderr.contains(&help),
+            "{help}: {stderr}"
+        );
+    }
+}
+
+#[test]
+fn every_header_explains_itself() {
+    let run = Run::new();
+    let manifest = run.file(
+        "metadata: {name: sales, version: 1.2.0, namespace: acme.sales}
+observability:
+  telemetry:
+    otlp_endpoint: http://127.0.0.1:9
+    headers:
+      x-tenant: ${env:TENANT}
+      x-plain: 'a \"b\"'
+",
+    );
+    let mut command = run.command();
+    command.arg("plan").arg(&manifest).arg("--explain");
+    command.env("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "x-plain=hunter2");
+    let (status, stdout, stderr) = outcome(command);
+    assert_eq!(status, Some(0), "{stderr}");
+    let rows: Vec<Vec<&str>> = stdout
+        .lines()
+        .map(|line| line.split('│').map(str::trim).collect::<Vec<_>>())
+        .filter_map(|cells| {
+            let row = cells.get(1)?.split_whitespace().next()?;
+            row.contains("headers").then(|| {
+                cells[1]
+                    .split("  ")
+                    .map(str::trim)
+                    .filter(|cell| !cell.is_empty())
+                    .collect()
+            })
+        })
+        .collect();
+    let row = |name: &str| {
+        rows.iter()
+            .find(|row| row[0] == name)
+            .unwrap_or_else(|| panic!("{name}: {stdout}"))
+    };
+    assert_eq!(row("headers.x-tenant")[1], "\"${env:TENANT}\"");
+    assert!(row("headers.x-tenant")[2].ends_with("manifest.yaml:6:17"));
+    assert_eq!(row("headers.x-plain")[1], r#""a \"b\"""#);
+    assert_eq!(row("logs.headers.x-plain")[2], "follows from headers.x-plain");
+    assert_eq!(
+        row("traces.headers.x-plain")[2],
+        "variable OTEL_EXPORTER_OTLP_TRACES_HEADERS"
+    );
+    assert!(!stdout.contains("hunter2"), "{stdout}");
+}
+
 #[test]
 fn a_plan_explains_itself() {
     let run = Run::new();

@@ -59,13 +59,14 @@ pub(crate) struct Directories {
 }
 
 impl Directories {
-    fn of(deployment: &Deployment) -> Self {
+    /// Those of a Collector that has queues on disk, or none.
+    fn of(deployment: &Deployment, on_disk: bool) -> Self {
         let files = deployment
             .tls
             .iter()
             .flat_map(|tls| [&tls.certificate, &tls.key, &tls.clients]);
         Self {
-            queues: (!deployment.storage.is_empty()).then(|| deployment.storage.clone()),
+            queues: on_disk.then(|| deployment.storage.clone()),
             certificates: files
                 .filter_map(|file| file.rsplit_once('/'))
                 .map(|(directory, _)| directory.to_owned())
@@ -100,6 +101,8 @@ pub struct Configuration {
     body: Body,
     /// Where the Collector stands.
     pub topology: Topology,
+    /// The environment that it was made for: `dev`, `staging` or `prod`.
+    pub environment: String,
     /// The version that it is for.
     pub version: CollectorVersion,
     /// What it is sized for.
@@ -179,6 +182,7 @@ impl Configuration {
             }
         }
         let queues: Vec<_> = outlets.iter().flat_map(Outlet::queues).collect();
+        let storage = storage.filter(|_| !queues.is_empty());
         let sizes = Sizes::new(&deployment.load, topology, tail, &queues, storage.is_some());
         for outlet in &mut outlets {
             outlet.complete(&sizes, &version, storage.as_deref());
@@ -190,8 +194,10 @@ impl Configuration {
             tail.is_some(),
             &pipelines,
             &sizes,
+            storage.is_some(),
         ));
 
+        let directories = Directories::of(deployment, storage.is_some());
         let mut body = Body {
             receivers: Map::new(),
             processors: Map::new(),
@@ -288,12 +294,13 @@ impl Configuration {
         Self {
             body,
             topology,
+            environment: deployment.environment.clone(),
             version,
             sizes,
             variables: variables.into_iter().collect(),
             secrets: secrets.into_iter().collect(),
             loose: loose.into_iter().collect(),
-            directories: Directories::of(deployment),
+            directories,
             outlets: provenance,
             warnings,
         }
@@ -324,6 +331,7 @@ fn attention(
     sampled: bool,
     pipelines: &Pipelines,
     sizes: &Sizes,
+    on_disk: bool,
 ) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for signal in &pipelines.dropped {
@@ -349,6 +357,15 @@ fn attention(
             ),
             "name the gateway tier in the manifest and render its agents too, or run one Collector alone",
         ));
+    }
+    if !on_disk && !deployment.storage.is_empty() {
+        found.push(
+            Place::named("observability.telemetry.collector.storage_directory").warning(
+                diagnostic::NO_QUEUE,
+                "no exporter has a queue: nothing is kept on disk",
+                "take it out, or name a backend whose exporter has a queue",
+            ),
+        );
     }
     if sizes.memory > LARGE_QUEUES && deployment.storage.is_empty() {
         found.push(Place::WHOLE.warning(

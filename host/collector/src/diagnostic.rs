@@ -14,12 +14,16 @@ pub(crate) const SIGNAL_DROPPED: &str = "FLOE-K003";
 pub(crate) const PARTIAL_TRACES: &str = "FLOE-K004";
 /// A fragment of a backends component that is none.
 pub(crate) const BROKEN_FRAGMENT: &str = "FLOE-K005";
-/// An exporter that has no queue, where one that lasts is asked for.
+/// An exporter that has no queue, or none that has one, where queues that last are asked for.
 pub(crate) const NO_QUEUE: &str = "FLOE-K006";
 /// A connector that is left out, since its signals are not sent.
 pub(crate) const CONNECTOR_LEFT_OUT: &str = "FLOE-K007";
 /// Queues in memory that are large.
 pub(crate) const LARGE_QUEUES: &str = "FLOE-K008";
+/// A backend that gets a signal more than once.
+pub(crate) const SENT_TWICE: &str = "FLOE-K013";
+/// A gateway that is a service of the tier, but not the one that agents need.
+pub(crate) const OTHER_GATEWAY: &str = "FLOE-K014";
 
 /// A place in the manifest.
 #[derive(Debug, Clone, Copy)]
@@ -29,13 +33,18 @@ pub(crate) struct Place<'a> {
     pub(crate) column: u32,
 }
 
-impl Place<'_> {
+impl<'a> Place<'a> {
     /// The manifest as a whole.
-    pub(crate) const WHOLE: Place<'static> = Place {
-        path: "",
-        line: 0,
-        column: 0,
-    };
+    pub(crate) const WHOLE: Self = Self::named("");
+
+    /// A setting, wherever it stands.
+    pub(crate) const fn named(path: &'a str) -> Self {
+        Self {
+            path,
+            line: 0,
+            column: 0,
+        }
+    }
 
     /// What makes the rendering fail.
     pub(crate) fn error(self, code: &str, message: impl Into<String>, help: impl Into<String>) -> Diagnostic {

@@ -1,5 +1,6 @@
 //! A configuration as text: deterministic YAML under a header that says how it was made.
 
+use floe_telemetry::{Deployment, Diagnostic};
 use serde::Serialize;
 
 use crate::configuration::{Configuration, Site};
@@ -31,6 +32,15 @@ impl Format {
         match self {
             Self::Config => Site::Machine,
             Self::HelmValues | Self::Operator => Site::Kubernetes,
+        }
+    }
+
+    /// What deserves attention where a manifest's Collectors are written like this.
+    pub fn warning(self, deployment: &Deployment) -> Option<Diagnostic> {
+        match self {
+            Self::Config => None,
+            Self::HelmValues => kubernetes::HELM.other_gateway(&deployment.gateway),
+            Self::Operator => kubernetes::OPERATOR.other_gateway(&deployment.gateway),
         }
     }
 
@@ -71,9 +81,10 @@ fn text(
         "Do not edit: change the manifest and make it anew.".to_owned(),
         String::new(),
         format!(
-            "For the Collector {}, as {}.",
+            "For the Collector {}, as {}, in the environment {}.",
             configuration.version,
-            configuration.topology.word()
+            configuration.topology.word(),
+            configuration.environment
         ),
     ];
     lines.extend(configuration.outlets.iter().map(|outlet| format!("To {outlet}.")));

@@ -12,14 +12,14 @@ use crate::component_id::is_id;
 const LARGEST: usize = 1024 * 1024;
 
 /// A component with its configuration.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Component {
     pub(crate) id: String,
     pub(crate) config: Map<String, Json>,
 }
 
 /// A component that reads one signal before it is sampled, and makes another.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Connector {
     pub(crate) component: Component,
     pub(crate) input: Signal,
@@ -27,7 +27,7 @@ pub(crate) struct Connector {
 }
 
 /// A backend's part of a signal's pipeline.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Pipeline {
     pub(crate) signal: Signal,
     pub(crate) processors: Vec<String>,
@@ -35,7 +35,7 @@ pub(crate) struct Pipeline {
 }
 
 /// A fragment in which every id that is referred to is there once.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Fragment {
     pub(crate) exporters: Vec<Component>,
     pub(crate) processors: Vec<Component>,

@@ -1,8 +1,10 @@
 //! A configuration as what Kubernetes runs: the Helm chart `opentelemetry-collector`, the OpenTelemetry Operator, and the NetworkPolicy of pipelines.
 
+use floe_telemetry::Diagnostic;
 use serde_json::{Value as Json, json};
 
 use crate::configuration::{Configuration, Topology};
+use crate::diagnostic::{OTHER_GATEWAY, Place};
 use crate::object::object;
 use crate::receiver::{GRPC, HTTP};
 use crate::service::{HEALTH, METRICS};
@@ -70,6 +72,43 @@ impl std::str::FromStr for Label {
             }),
             false => Err(refused()),
         }
+    }
+}
+
+/// Who makes the services of a tier, and what it calls the one that resolves to every member of the gateway tier.
+pub(crate) struct Maker {
+    name: &'static str,
+    gateway: &'static str,
+}
+
+/// The chart: the service has the tier's name, and no address of its own.
+pub(crate) const HELM: Maker = Maker {
+    name: "the Helm chart",
+    gateway: "floe-gateway",
+};
+/// The Operator: a service with an address, and one without.
+pub(crate) const OPERATOR: Maker = Maker {
+    name: "the Operator",
+    gateway: "floe-gateway-collector-headless",
+};
+/// The Operator's service with an address, behind which agents see one member only.
+const ONE_ADDRESS: &str = "floe-gateway-collector";
+
+impl Maker {
+    /// Says so where agents look for the tier by another name that it has elsewhere. What has none of these names may be anybody's service.
+    pub(crate) fn other_gateway(&self, gateway: &str) -> Option<Diagnostic> {
+        let (host, rest) = gateway.split_at(gateway.find(['.', ':']).unwrap_or(gateway.len()));
+        let is_other = host != self.gateway && [HELM.gateway, OPERATOR.gateway, ONE_ADDRESS].contains(&host);
+        is_other.then(|| {
+            Place::named("observability.telemetry.collector.gateway").warning(
+                OTHER_GATEWAY,
+                format!(
+                    "agents look for the gateway tier at {host}, and the service of {} that resolves to all its members is {}",
+                    self.name, self.gateway
+                ),
+                format!("write {}{rest}, if {} makes the tier", self.gateway, self.name),
+            )
+        })
     }
 }
 
@@ -291,6 +330,29 @@ fn claims(configuration: &Configuration) -> Option<Json> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_gateway_that_is_no_service_of_the_tier_is_said() {
+        assert_eq!(HELM.gateway, name(Topology::Gateway));
+        let help = |maker: Maker, gateway| maker.other_gateway(gateway).map(|found| found.help);
+        for (gateway, written) in [
+            ("floe-gateway:4317", "write floe-gateway-collector-headless:4317,"),
+            (
+                "floe-gateway-collector.observability.svc:4317",
+                "write floe-gateway-collector-headless.observability.svc:4317,",
+            ),
+        ] {
+            assert!(help(OPERATOR, gateway).unwrap().starts_with(written), "{gateway}");
+        }
+        let written = help(HELM, "floe-gateway-collector-headless:4317").unwrap();
+        assert!(written.starts_with("write floe-gateway:4317,"), "{written}");
+        for gateway in ["", "otel.acme.svc:4317", "floe-gateway-2:4317", "[::1]:4317"] {
+            assert_eq!(help(OPERATOR, gateway), None);
+            assert_eq!(help(HELM, gateway), None);
+        }
+        assert_eq!(help(OPERATOR, "floe-gateway-collector-headless.a:4317"), None);
+        assert_eq!(help(HELM, "floe-gateway.a:4317"), None);
+    }
 
     #[test]
     fn labels() {

@@ -153,12 +153,20 @@ impl Sizes {
     pub(crate) fn lines(&self) -> Vec<String> {
         let mut lines = vec![
             format!(
-                "{} spans, {} log records and {} metric points a second each, {} s without a backend",
-                self.spans, self.logs, self.points, self.outage
+                "{}, {} and {} a second each, {} s without a backend",
+                counted(self.spans, "span"),
+                counted(self.logs, "log record"),
+                counted(self.points, "metric point"),
+                self.outage
             ),
             format!(
-                "{} of a core, {} MiB of memory{}",
+                "{} {}, {} MiB of memory{}",
                 thousandths(self.cpu),
+                match self.cpu {
+                    ..1000 => "of a core",
+                    1000 => "core",
+                    _ => "cores",
+                },
                 self.memory,
                 match self.disk {
                     0 => String::new(),
@@ -170,6 +178,14 @@ impl Sizes {
             lines.push(format!("{} Collectors, one of which may be away", self.replicas));
         }
         lines
+    }
+}
+
+/// A number of things, by the name of one.
+fn counted(number: u64, thing: &str) -> String {
+    match number {
+        1 => format!("1 {thing}"),
+        _ => format!("{number} {thing}s"),
     }
 }
 
@@ -225,6 +241,7 @@ mod tests {
         assert_eq!(sizes.memory, 1_728);
         assert_eq!(sizes.cpu, 1_750);
         assert_eq!(sizes.batch(), 2_048);
+        assert!(sizes.lines().iter().any(|line| line.starts_with("1.75 cores, ")));
     }
 
     #[test]
@@ -233,6 +250,13 @@ mod tests {
         assert_eq!((small.replicas, small.cpu, small.batch()), (1, 100, 256));
         assert_eq!(small.queue(Signal::Traces), 10_000);
         assert_eq!(small.memory, 320);
+        assert_eq!(
+            small.lines(),
+            [
+                "1 span, 1 log record and 1 metric point a second each, 1 s without a backend",
+                "0.1 of a core, 320 MiB of memory"
+            ]
+        );
         let most = load(10_000_000, 10_000_000, 10_000_000, 86_400);
         for topology in [Topology::Agent, Topology::Gateway] {
             for on_disk in [false, true] {

@@ -21,14 +21,15 @@ pub struct Target {
     pub(crate) secret: String,
     /// The component that it comes from, as a person reads it.
     pub(crate) provenance: String,
-    pub(crate) warnings: Vec<Diagnostic>,
+    /// What deserves attention but was accepted.
+    pub warnings: Vec<Diagnostic>,
     destination: Destination,
 }
 
 /// Why there is no configuration.
 #[derive(Debug)]
 pub enum Unrendered {
-    /// The manifest is wrong.
+    /// The manifest is wrong: all that was found, what deserves attention too.
     Refused(Vec<Diagnostic>),
     /// A component failed.
     Problem(Problem),
@@ -47,7 +48,7 @@ impl Target {
         backends: &Backends,
         version: &str,
     ) -> Result<Vec<Self>, Unrendered> {
-        let mut targets = Vec::new();
+        let mut targets: Vec<Self> = Vec::new();
         let mut errors = Vec::new();
         let mut counts = BTreeMap::new();
         for destination in destinations {
@@ -58,15 +59,19 @@ impl Target {
                 further => format!("{}-{further}", destination.backend),
             };
             match Self::one(destination, name, backends, version) {
-                Ok(target) => targets.push(target),
+                Ok(mut target) => {
+                    target.warnings.extend(sent_twice(&target, &targets));
+                    targets.push(target);
+                }
                 Err(Unrendered::Refused(mut found)) => errors.append(&mut found),
                 Err(problem) => return Err(problem),
             }
         }
-        match errors.is_empty() {
-            true => Ok(targets),
-            false => Err(Unrendered::Refused(errors)),
+        if errors.is_empty() {
+            return Ok(targets);
         }
+        errors.extend(targets.into_iter().flat_map(|target| target.warnings));
+        Err(Unrendered::Refused(errors))
     }
 
     fn one(
@@ -171,6 +176,30 @@ fn place(destination: &Destination) -> Place<'_> {
         line: destination.line,
         column: destination.column,
     }
+}
+
+/// Says so where an earlier target sends the same signals in the same way. One backend at two endpoints is two places.
+fn sent_twice(target: &Target, earlier: &[Target]) -> Option<Diagnostic> {
+    earlier.iter().find_map(|other| {
+        let both: Vec<Signal> = target
+            .signals
+            .iter()
+            .filter(|signal| other.signals.contains(signal))
+            .copied()
+            .collect();
+        (!both.is_empty() && target.fragment == other.fragment).then(|| {
+            target.place().warning(
+                diagnostic::SENT_TWICE,
+                format!(
+                    "{} gets {} more than once: `{}` has the same settings",
+                    target.destination.backend,
+                    words(&both),
+                    other.destination.path
+                ),
+                "take one of them out, or give each settings or `signals` of its own",
+            )
+        })
+    })
 }
 
 fn unknown(place: Place<'_>, name: &str, backends: &Backends) -> Diagnostic {

@@ -399,6 +399,72 @@ fn queues_are_as_the_version_and_the_exporter_can() {
 }
 
 #[test]
+fn a_directory_that_no_queue_is_kept_in_is_left_out_aloud() {
+    let unused = [
+        destination("debug", &[]),
+        destination("prometheus", &[("protocol", "remote_write")]),
+    ];
+    for (backends, expected) in [(&unused[..1], 1), (&unused[1..], 2)] {
+        let mut deployment = deployment(backends.to_vec());
+        deployment.storage = "/var/lib/floe".to_owned();
+        let (config, configuration) = configured(&deployment, Topology::Gateway);
+        assert_eq!(config["service"]["extensions"], json!(["health_check"]));
+        assert!(config["extensions"].get("file_storage/queue").is_none());
+        let said = configuration
+            .warnings
+            .iter()
+            .filter(|found| found.code == "FLOE-K006");
+        assert_eq!(said.clone().count(), expected);
+        assert!(said.clone().any(|found| {
+            found.path == "observability.telemetry.collector.storage_directory"
+                && found.message == "no exporter has a queue: nothing is kept on disk"
+        }));
+        // Nothing is mounted for it either.
+        for format in [Format::HelmValues, Format::Operator] {
+            let text = format.write(&configuration, ORIGIN).expect("written");
+            assert!(!text.contains("/var/lib/floe"), "{text}");
+            assert!(text.contains("mode: deployment"), "{text}");
+        }
+    }
+    // A tier before the backends has queues, whatever these are.
+    let mut deployment = deployment(unused[..1].to_vec());
+    deployment.storage = "/var/lib/floe".to_owned();
+    deployment.gateway = "gw:4317".to_owned();
+    let (config, configuration) = configured(&deployment, Topology::Agent);
+    assert!(config["extensions"].get("file_storage/queue").is_some());
+    assert_eq!(codes(&configuration), [""; 0]);
+}
+
+#[test]
+fn a_backend_that_gets_everything_twice_is_said() {
+    let other = destination("tempo", &[("endpoint", "http://other:4317")]);
+    let mut metrics = destination("otlp", &[("endpoint", "https://a.b")]);
+    let mut logs = metrics.clone();
+    (metrics.signals, logs.signals) = (vec![Signal::Metrics], vec![Signal::Logs]);
+    let mut again = destination("tempo", &[]);
+    again.path = "plugins.telemetry_backend[4]".to_owned();
+    again.line = 44;
+    let mut first = destination("tempo", &[]);
+    first.path = "plugins.telemetry_backend[0]".to_owned();
+    let (config, configuration) = configured(
+        &deployment(vec![first, other, metrics, logs, again]),
+        Topology::Gateway,
+    );
+    let exporters = config["service"]["pipelines"]["traces"]["exporters"].as_array();
+    assert_eq!(exporters.map(Vec::len), Some(3));
+    assert_eq!(codes(&configuration), ["FLOE-K013"]);
+    let found = &configuration.warnings[0];
+    assert_eq!(
+        (found.message.as_str(), found.path.as_str(), found.line),
+        (
+            "tempo gets traces more than once: `plugins.telemetry_backend[0]` has the same settings",
+            "plugins.telemetry_backend[4]",
+            44
+        )
+    );
+}
+
+#[test]
 fn tls_is_for_receivers_and_for_the_way_to_the_gateway() {
     let mut deployment = deployment(vec![destination("debug", &[])]);
     deployment.gateway = "gw:4317".to_owned();
@@ -463,6 +529,8 @@ fn documents_are_the_same_every_time_and_hold_no_secret() {
             let text = write();
             assert_eq!(text, write());
             assert!(text.starts_with("# Made by floe-telemetry 0: a test\n"), "{text}");
+            let environment = format!("as {}, in the environment prod.\n", topology.word());
+            assert!(text.contains(&environment), "{text}");
             assert!(text.contains("# It needs the environment variables DD_API_KEY, GC_TOKEN."));
             assert!(text.contains("key: ${env:DD_API_KEY}"), "{text}");
             if format != Format::Config {

@@ -6,17 +6,19 @@
     reason = "a test that cannot be set up fails"
 )]
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use floe_telemetry_otlp::{
-    Accepted, Collector, Failure, Reach, Runtime, Secured, Speech, Tls, TlsError, Transport, Unreached,
+    Accepted, Collector, Failure, Reach, Runtime, Secured, Speech, Tls, TlsError, TlsSource, Transport,
+    Unreached,
 };
 use rcgen::{CertificateParams, date_time_ymd};
 use rustls::CertificateError;
 use secrecy::SecretSlice;
 
 use crate::certificates::{Authority, Signed, server};
-use crate::export::{collector, export};
+use crate::export::{collector, export, export_with};
 use crate::server::{Answer, Server};
 
 /// TLS of a client with this certificate.
@@ -30,7 +32,7 @@ fn known_as(signed: &Signed, authority: &str) -> Result<Tls, TlsError> {
 
 fn at(server: &Server, host: &str, transport: Transport, tls: Option<Tls>) -> Collector {
     let mut collector = collector(format!("https://{host}:{}", server.address.port()), transport);
-    collector.tls = tls;
+    collector.tls = tls.map(|tls| Arc::new(tls) as Arc<dyn TlsSource>);
     collector
 }
 
@@ -135,6 +137,35 @@ fn a_client_shows_its_certificate() {
         }
     }
     assert_eq!(server.seen().len(), 2);
+}
+
+/// TLS that somebody changes.
+#[derive(Debug)]
+struct Changing(Mutex<Tls>);
+
+impl TlsSource for Changing {
+    fn current(&self) -> Tls {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+#[test]
+fn another_tls_is_taken_up_by_the_next_request() {
+    let authority = Authority::new();
+    let server = server(&authority.server("localhost"), Some(&authority));
+    let known = known_as(&authority.client(), &authority.pem()).unwrap();
+    let stranger = known_as(&Authority::new().client(), &authority.pem()).unwrap();
+    for transport in BOTH {
+        let changing = Arc::new(Changing(Mutex::new(known.clone())));
+        let mut collector = at(&server, "localhost", transport, None);
+        collector.tls = Some(Arc::clone(&changing) as _);
+        let outcomes = export_with(&collector, 4, |number| {
+            let tls = if number == 2 { &stranger } else { &known };
+            *changing.0.lock().unwrap() = tls.clone();
+        });
+        let taken: Vec<bool> = outcomes.iter().map(Result::is_ok).collect();
+        assert_eq!(taken, [true, true, false, true], "{outcomes:?}");
+    }
 }
 
 #[test]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from floe_telemetry.policy import Policy
     from floe_telemetry.propagator import FloePropagator
     from floe_telemetry.provider import TelemetryProvider, init
+    from floe_telemetry.reference import UnresolvedError
     from floe_telemetry.sampler import FloeSampler
 
 __version__ = "0.1.0"
@@ -38,6 +39,7 @@ __all__ = [
     "Policy",
     "SamplingIntent",
     "TelemetryProvider",
+    "UnresolvedError",
     "environ_carrier",
     "environ_context",
     "init",
@@ -56,6 +58,7 @@ _MODULES = {
     "Policy": "policy",
     "SamplingIntent": "contract",
     "TelemetryProvider": "provider",
+    "UnresolvedError": "reference",
     "environ_carrier": "carriers",
     "environ_context": "carriers",
     "init": "provider",

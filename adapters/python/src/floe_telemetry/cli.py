@@ -6,13 +6,12 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from floe_telemetry.contract import Backend, Rejected, Severity
+from floe_telemetry.contract import Backend, Severity
 from floe_telemetry.engine import ComponentError
 from floe_telemetry.manifest import ManifestError
-from floe_telemetry.provider import init, read_plan
+from floe_telemetry.provider import init
 
 if TYPE_CHECKING:
     from floe_telemetry.backends import BackendsComponent
@@ -43,20 +42,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _validate(manifest: str) -> int:
-    from floe_telemetry.backends import Backends
+    from floe_telemetry.checked import check
 
     try:
-        policy, plan, source = read_plan(manifest)
-        deployment = policy.deployment()
-        # A relative directory is beside the manifest.
-        directory = deployment.directory and Path(source).parent / deployment.directory
-        findings = [*plan.warnings, *deployment.warnings, *Backends.load(directory or None).check(deployment)]
-    except Rejected as rejected:
-        findings = rejected.diagnostics
+        findings = check(manifest)
     except (ManifestError, ComponentError) as error:
         print(error, file=sys.stderr)
         return 1
-    for found in dict.fromkeys(findings):
+    for found in findings:
         print(found.render(manifest), file=sys.stderr)
     return 1 if any(found.severity is Severity.ERROR for found in findings) else 0
 

@@ -6,6 +6,7 @@ here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -99,7 +100,12 @@ class OperationKind(StrEnum):
     DBT_INVOCATION = "dbt-invocation"
     DBT_NODE = "dbt-node"
     DAGSTER_RUN = "dagster-run"
+    DAGSTER_STEP = "dagster-step"
     ASSET_MATERIALIZATION = "asset-materialization"
+    ASSET_OBSERVATION = "asset-observation"
+    ASSET_CHECK = "asset-check"
+    SENSOR_TICK = "sensor-tick"
+    SCHEDULE_TICK = "schedule-tick"
     COMMAND = "command"
     CUSTOM = "custom"
 
@@ -146,6 +152,8 @@ class Diagnostic(NamedTuple):
         """The diagnostic as text for people, in the way of a compiler."""
         at = f"{source}:{self.line}:{self.column}" if self.line else source
         place = f"{at} ({self.path})" if self.path else at
+        if not self.line and re.fullmatch("[A-Z0-9]+(_[A-Z0-9]+)+", self.path):
+            place = f"variable {self.path}"
         return f"{self.severity}[{self.code}]: {self.message}\n  --> {place}\n  help: {self.help}"
 
 
@@ -244,10 +252,18 @@ class Batches(NamedTuple):
     logs: Batch
 
 
+class LoggerLevel(NamedTuple):
+    """The lowest severity of a logger and of those below it."""
+
+    name: str
+    level: str
+
+
 class Logging(NamedTuple):
     """What is logged and how."""
 
     level: str
+    levels: list[LoggerLevel]
     json: bool
 
 
@@ -287,6 +303,20 @@ class Instrument(NamedTuple):
     boundaries: list[float]
 
 
+class ExceptionSignals(NamedTuple):
+    """How the exception of a span is told: as an event of the span, as a log record in its context."""
+
+    event: bool
+    log: bool
+
+
+class LongOperations(NamedTuple):
+    """Operations that take long: interval of heartbeats, and when one is abandoned (0: never), in seconds."""
+
+    heartbeat: int
+    abandoned: int
+
+
 class Plan(NamedTuple):
     """What a host sets up."""
 
@@ -301,6 +331,8 @@ class Plan(NamedTuple):
     interval: int
     shutdown: int
     logging: Logging
+    exceptions: ExceptionSignals
+    operations: LongOperations
     instruments: list[Instrument]
     warnings: list[Diagnostic]
 
@@ -376,6 +408,8 @@ class ExceptionInfo(NamedTuple):
     type: str
     message: str
     stacktrace: str
+    causes: tuple[str, ...] = ()
+    """Types of what caused it, from the nearest to the root."""
 
 
 class Measurement(NamedTuple):

@@ -58,29 +58,32 @@ class Headers:
         self._baggage: Final[dict[str, str]] = {"": ""}
         self._outgoing: Final[dict[tuple[str, str], Outgoing]] = {}
 
-    def read(self, traceparent: str, state: str, baggage: str) -> Incoming:
-        """Reads header values; an absent one is the empty string."""
+    def read(self, traceparent: str, state: str, baggage: str, *, environ: bool = False) -> Incoming:
+        """Reads header values; an absent one is the empty string. `environ` says that they are variables."""
         members = self._baggage.get(baggage)
         if members is None or not self._reads_ordinary:
-            return self._ask(traceparent, state, baggage)
+            return self._ask(traceparent, state, baggage, environ)
         if not traceparent:
             return Incoming(0, 0, 0, "", members)
         numbers = _ordinary(traceparent)
         if numbers is None:
-            return self._ask(traceparent, state, baggage)
+            return self._ask(traceparent, state, baggage, environ)
         trace_id, span_id, flags = numbers
         if not state:
             return Incoming(trace_id, span_id, flags, "", members)
         threshold = self._thresholds.get(state)
         kept = threshold is not None and self._states.get((state, flags, trace_id & _RANDOMNESS >= threshold))
         if not isinstance(kept, str):
-            return self._ask(traceparent, state, baggage)
+            return self._ask(traceparent, state, baggage, environ)
         return Incoming(trace_id, span_id, flags, kept, members)
 
-    def _ask(self, traceparent: str, state: str, baggage: str) -> Incoming:
+    def _ask(self, traceparent: str, state: str, baggage: str, environ: bool) -> Incoming:
         found = self.policy.extract(traceparent, state, baggage)
+        source = "the environment of this process" if environ else "incoming headers"
         for problem in found.problems:
-            warn_once(problem.code, "%s", problem.render("incoming headers"))
+            if environ:
+                problem = problem._replace(path=problem.path.upper())
+            warn_once(f"{source} {problem.code}", "%s", problem.render(source))
         incoming = Incoming(
             found.high << 64 | found.low, found.span, found.flags, found.tracestate, found.baggage
         )

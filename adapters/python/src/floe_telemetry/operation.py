@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast
 
 from opentelemetry import baggage, trace
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
-from opentelemetry.trace import Span, StatusCode
+from opentelemetry.trace import Link, Span, StatusCode
 
 from floe_telemetry._once import warn_once
 from floe_telemetry.baggage_text import baggage_text, with_baggage
 from floe_telemetry.contract import Beginning, Ending, ExceptionInfo, OperationKind, Outcome, SpanKind, Status
 from floe_telemetry.failed import as_operation, enclosed, visible_parent
+from floe_telemetry.ids import Ids, given
 
 if TYPE_CHECKING:
     from floe_telemetry.provider import TelemetryProvider
@@ -29,6 +31,7 @@ R = TypeVar("R")
 
 _STATUS: Final = {Status.UNSET: StatusCode.UNSET, Status.OK: StatusCode.OK, Status.ERROR: StatusCode.ERROR}
 _NANOSECONDS: Final = 1_000_000_000
+_MOST_CAUSES: Final = 8
 
 
 class Operation:
@@ -49,14 +52,26 @@ class Operation:
         self._started = 0
         self._clock = 0.0
         self._ended = False
+        self._adopted = False
         self._token: Any = None
         self.span: Span = trace.INVALID_SPAN
         self.context: Context = Context()
         """The context of the operation's children: its span, and baggage with floe's members."""
 
-    def begin(self, *, start_time: int | None = None, parent: Context | None = None) -> Operation:
+    def begin(
+        self,
+        *,
+        start_time: int | None = None,
+        parent: Context | None = None,
+        links: Sequence[Link] = (),
+        ids: Ids | None = None,
+        span: Span | None = None,
+    ) -> Operation:
         """Starts the span, by default now and under the current context, or where that has no span, under the
         one that this process was started with. Times are nanoseconds since 1970.
+
+        `ids` are given to the span where others must know them. A `span` that somebody else started, and will
+        end, is described instead of starting one.
         """
         context = _continued(otel_context.get_current(), self._provider.context) if parent is None else parent
         self._clock = time.perf_counter()
@@ -71,15 +86,22 @@ class Operation:
         except Exception as error:
             warn_once("begin", "%s; operations have plain names", error)
             beginning = Beginning(f"{self._kind} {self._name}", SpanKind.INTERNAL, {})
-        self.span = sdk.tracer.start_span(
-            beginning.name,
-            as_operation(context) if sdk.failed else context,
-            trace.SpanKind[beginning.kind.name],
-            beginning.attributes,
-            start_time=self._started,
-            record_exception=False,
-            set_status_on_exception=False,
-        )
+        if span is not None:
+            self._adopted = True
+            self.span, self.context = span, trace.set_span_in_context(span, context)
+            span.set_attributes(beginning.attributes)
+            return self
+        with given(ids) if ids else contextlib.nullcontext():
+            self.span = sdk.tracer.start_span(
+                beginning.name,
+                as_operation(context) if sdk.failed else context,
+                trace.SpanKind[beginning.kind.name],
+                beginning.attributes,
+                links,
+                self._started,
+                record_exception=False,
+                set_status_on_exception=False,
+            )
         if sdk.failed and self.span.is_recording():
             sdk.failed.started(self.span.get_span_context(), visible_parent(context))
         self.context = trace.set_span_in_context(self.span, context)
@@ -153,7 +175,8 @@ class Operation:
                 )
             if ending.status is not Status.UNSET:
                 self.span.set_status(_STATUS[ending.status], ending.description or None)
-        self.span.end(now)
+        if not self._adopted:
+            self.span.end(now)
 
     def set_status(self, status: str) -> None:
         """The tool's own word for how the operation ends, where no exception says it."""
@@ -208,7 +231,23 @@ def exception_info(error: BaseException) -> ExceptionInfo:
         type_name(type(error)),
         _message(error),
         "".join(traceback.format_exception(type(error), error, error.__traceback__)),
+        tuple(type_name(type(cause)) for cause in _causes(error)),
     )
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """What caused it, from the nearest to the root; of a group its first exception, and that one's causes."""
+    causes: list[BaseException] = []
+    next_one: BaseException | None = error
+    while next_one is not None and len(causes) < _MOST_CAUSES:
+        if isinstance(next_one, BaseExceptionGroup):
+            next_one = next_one.exceptions[0]
+        else:
+            next_one = next_one.__cause__ or (None if next_one.__suppress_context__ else next_one.__context__)
+        if next_one is None or any(next_one is known for known in (error, *causes)):
+            break
+        causes.append(next_one)
+    return causes
 
 
 def type_name(kind: type[BaseException]) -> str:

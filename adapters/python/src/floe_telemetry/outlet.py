@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 
 from floe_telemetry import contract
 from floe_telemetry._once import warn_once
-from floe_telemetry.reference import Credentials, UnresolvedError, check_tls, resolve
+from floe_telemetry.reference import Credentials, UnresolvedError, check, check_tls, resolve
 
 
 class MissingExtraError(Exception):
@@ -27,7 +27,8 @@ class Delivery:
         self.delivered = 0
         self.failed = 0
         self.exporting = 0
-        self.last_error = ""
+        self.failing = False
+        """Whether the last export failed."""
 
     def begin(self, items: int) -> None:
         """An export starts."""
@@ -38,6 +39,7 @@ class Delivery:
         """An export ended."""
         with self._lock:
             self.exporting -= items
+            self.failing = not delivered
             if delivered:
                 self.delivered += items
             else:
@@ -73,11 +75,8 @@ class Outlet:
         return self._plan.endpoint
 
     def check(self) -> None:
-        """Warns of what the exporter will need and that is not there. Builds nothing."""
-        try:
-            check_tls(self._plan, resolve(self._plan, self._environ))
-        except UnresolvedError as unresolved:
-            _warn(unresolved)
+        """Raises [`UnresolvedError`] with what the exporter needs and that is not there. Builds nothing."""
+        check(self._plan, self._environ)
 
     def export(self, batch: Any, items: int, success: Any, failure: Any) -> Any:
         """Exports a batch and counts its items."""
@@ -139,7 +138,8 @@ _MODULES: Final = {
 
 def _warn(unresolved: UnresolvedError) -> None:
     for problem in unresolved.problems:
-        warn_once(problem.message, "%s: %s; %s", problem.code, problem.message, problem.help)
+        text = "warning[%s]: %s\n  help: %s"
+        warn_once(problem.message, text, problem.code, problem.message, problem.help)
 
 
 def check_protocol(plan: contract.Exporter) -> None:

@@ -53,7 +53,7 @@ WORLD: Final = World(
         "propagation": ("extract", "inject", "child-baggage"),
         "sampling": ("intent", "decide", "pace"),
         "operations": ("begin", "end"),
-        "errors": ("classify", "redact"),
+        "errors": ("classify", "redact", "names-secret"),
         "collector": ("plan",),
     },
     wasi_limits=LINEAR,
@@ -131,6 +131,10 @@ class Policy:
         """Names of the environment variables that `configure` takes."""
         return list(self._call("configuration.variables"))
 
+    def given(self, environ: Mapping[str, str]) -> list[Variable]:
+        """The variables of an environment that `configure` takes."""
+        return [Variable(name, environ[name]) for name in self.variables() if name in environ]
+
     def explain(self) -> list[Explained]:
         """Where each effective value of the configuration comes from. Raises [`Rejected`]."""
         found = self._call("configuration.explain", *self._configured)
@@ -138,10 +142,10 @@ class Policy:
             raise Rejected(records.diagnostics(found.payload))
         return records.explained(found.payload)
 
-    def deployment(self) -> Deployment:
-        """What the configuration's manifest says about the Collector. Raises [`Rejected`]."""
-        manifest, variables, _ = self._configured
-        found = self._call("collector.plan", manifest, variables)
+    def deployment(self, manifest: str, variables: Iterable[Variable] = ()) -> Deployment:
+        """What a manifest says about the Collector and its backends. Raises [`Rejected`]."""
+        text, given, _ = _configuration(manifest, variables, None)
+        found = self._call("collector.plan", text, given)
         if isinstance(found, list):
             raise Rejected(records.diagnostics(found))
         return records.deployment(found)
@@ -247,6 +251,15 @@ class Policy:
             chunk.append(records.text(text))
             size += len(text)
         return redacted + (self._redact(chunk, size) if chunk else [])
+
+    def names_secret(self, names: Sequence[str]) -> list[bool]:
+        """Whether each name, of an attribute or a header, is one of secrets: same length and order."""
+        found = self._call("errors.names-secret", [records.text(name) for name in names])
+        if len(found) != len(names):
+            raise ComponentError(
+                "FLOE-C006", "names-secret answers another number of names", "report it to the author"
+            )
+        return list(found)
 
     def _redact(self, texts: list[str], size: int) -> list[str]:
         found = self._call("errors.redact", texts, seconds=LINEAR.seconds * (1 + size / _REDACT_BYTES))

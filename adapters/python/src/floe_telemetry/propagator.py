@@ -25,6 +25,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from floe_telemetry import tracestate
 from floe_telemetry._once import warn_once
 from floe_telemetry.baggage_text import BAGGAGE_KEY, baggage_text, baggage_values
+from floe_telemetry.carriers import EnvironmentGetter
 from floe_telemetry.headers import KNOWN_FLAGS, Headers
 
 if TYPE_CHECKING:
@@ -76,7 +77,10 @@ class FloePropagator(TextMapPropagator):
                 received = lines[0] if len(lines) == 1 else ",".join(lines)
             if not traceparent and not received:
                 return context
-            trace_id, span_id, flags, state, members = self._headers().read(traceparent, state, received)
+            found = self._headers().read(
+                traceparent, state, received, environ=isinstance(getter, EnvironmentGetter)
+            )
+            trace_id, span_id, flags, state, members = found
             values: dict[str, object] = {**context}
             if span_id:
                 of_span = tracestate.shared(state) if state else None

@@ -16,7 +16,7 @@ from opentelemetry.context import Context
 
 from floe_telemetry import carriers, propagators
 from floe_telemetry._once import logger, warn_once
-from floe_telemetry.contract import OperationKind, Plan, Rejected, Variable
+from floe_telemetry.contract import OperationKind, Plan, Rejected
 from floe_telemetry.manifest import ManifestError, manifest_path, read_manifest
 from floe_telemetry.operation import Operation
 
@@ -62,7 +62,8 @@ class TelemetryProvider:
         over the manifest, and pass the same checks. `environ` is the environment, by default the process's.
 
         Raises `ManifestError` with all that is wrong with the manifest, `ComponentError` for a policy
-        component that cannot be used, and `MissingExtraError` for a transport that is not installed.
+        component that cannot be used, `UnresolvedError` with all that headers or TLS need and that is not
+        there, and `MissingExtraError` for a transport that is not installed.
         """
         policy, plan, source = read_plan(path, environ, settings)
         for warning in plan.warnings:
@@ -175,9 +176,8 @@ def read_plan(
     from floe_telemetry.policy import Policy
 
     policy = Policy.load()
-    variables = [Variable(name, environ[name]) for name in policy.variables() if name in environ]
     try:
-        policy, plan = policy.configure(text, variables, settings)
+        policy, plan = policy.configure(text, policy.given(environ), settings)
     except Rejected as refused:
         raise ManifestError(refused.diagnostics, str(file)) from None
     return policy, plan, str(file)

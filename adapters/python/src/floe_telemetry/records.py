@@ -47,7 +47,12 @@ def to_json(function: str, found: Any) -> Any:
 
 def exception_record(error: ExceptionInfo) -> Record:
     """An exception as an argument."""
-    return Record(type=text(error.type), message=text(error.message), stacktrace=text(error.stacktrace))
+    return Record(
+        type=text(error.type),
+        message=text(error.message),
+        stacktrace=text(error.stacktrace),
+        causes=[text(cause) for cause in error.causes],
+    )
 
 
 def attributes(found: Iterable[Any]) -> dict[str, AttributeValue]:
@@ -79,7 +84,7 @@ def diagnostics(found: Iterable[Any]) -> list[Diagnostic]:
 
 def exception(found: Any) -> ExceptionInfo:
     """An exception."""
-    return ExceptionInfo(found.type, found.message, found.stacktrace)
+    return ExceptionInfo(found.type, found.message, found.stacktrace, tuple(found.causes))
 
 
 def plan(found: Any) -> contract.Plan:
@@ -99,7 +104,13 @@ def plan(found: Any) -> contract.Plan:
         batches=contract.Batches(_batch(found.batches.spans), _batch(found.batches.logs)),
         interval=found.interval,
         shutdown=found.shutdown,
-        logging=contract.Logging(found.logging.level, found.logging.json),
+        logging=contract.Logging(
+            found.logging.level,
+            [contract.LoggerLevel(each.name, each.level) for each in found.logging.levels],
+            found.logging.json,
+        ),
+        exceptions=contract.ExceptionSignals(found.exceptions.event, found.exceptions.log),
+        operations=contract.LongOperations(found.operations.heartbeat, found.operations.abandoned),
         instruments=[
             contract.Instrument(
                 each.name,

@@ -53,7 +53,7 @@ class UnresolvedError(Exception):
 
     def __init__(self, *problems: Problem) -> None:
         super().__init__(
-            "\n".join(f"[{each.code}]: {each.message}\n  help: {each.help}" for each in problems)
+            "\n".join(f"error[{each.code}]: {each.message}\n  help: {each.help}" for each in problems)
         )
         self.problems: Final = problems
 
@@ -87,6 +87,18 @@ def resolve(plan: Exporter, environ: Mapping[str, str]) -> Credentials:
     if problems:
         raise UnresolvedError(*problems)
     return Credentials(tuple(headers), *contents)
+
+
+def check(plan: Exporter, environ: Mapping[str, str]) -> None:
+    """Raises [`UnresolvedError`] with all that an exporter needs and that is not there, or is of no use."""
+    problems: list[Problem] = []
+    for part in (plan._replace(tls=Tls("", "", "")), plan._replace(headers=[])):
+        try:
+            check_tls(part, resolve(part, environ))
+        except UnresolvedError as unresolved:
+            problems += unresolved.problems
+    if problems:
+        raise UnresolvedError(*dict.fromkeys(problems))
 
 
 def check_tls(plan: Exporter, credentials: Credentials) -> None:
@@ -158,9 +170,9 @@ def _text(reference: Reference, environ: Mapping[str, str], of: str) -> str:
         try:
             text = content.decode().rstrip()
         except UnicodeDecodeError:
-            raise _unreadable(reference.file, of, "it is not UTF-8") from None
+            raise _unreadable(reference.file, of, "it is not UTF-8", "save it as UTF-8 text") from None
         if not text:
-            raise _unreadable(reference.file, of, "it is empty")
+            raise _unreadable(reference.file, of, "it is empty", "write the value into it")
         return text
     value = environ.get(reference.variable, "")
     if not value:
@@ -192,19 +204,21 @@ def _member(text: str, reference: MemberReference, of: str) -> str:
 def _read(path: str, most: int, of: str) -> bytes:
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe or a device might never end
-            raise _unreadable(path, of, "it is not a file")
+            raise _unreadable(path, of, "it is not a file", "name a regular file")
         with open(path, "rb") as file:
             content = file.read(most + 1)
     except (OSError, ValueError) as error:
-        raise _unreadable(path, of, getattr(error, "strerror", None) or "this is no path") from None
+        reason = getattr(error, "strerror", None) or "this is no path"
+        raise _unreadable(path, of, reason, "check the path and its permissions") from None
     if len(content) > most:
-        raise _unreadable(path, of, f"it has more than {most} bytes")
+        help = "name the file that holds it and nothing else"
+        raise _unreadable(path, of, f"it has more than {most} bytes", help)
     return content
 
 
-def _unreadable(path: str, of: str, reason: str) -> UnresolvedError:
+def _unreadable(path: str, of: str, reason: str, help: str) -> UnresolvedError:
     message = f"the file {path}, {of}, cannot be read: {reason}"
-    return UnresolvedError(Problem("FLOE-X004", message, "check the path and its permissions"))
+    return UnresolvedError(Problem("FLOE-X004", message, help))
 
 
 def _unsendable(header: Header, found: str) -> UnresolvedError:

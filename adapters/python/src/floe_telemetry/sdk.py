@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,7 +15,6 @@ from opentelemetry.sdk._logs import LoggerProvider, ReadWriteLogRecord
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
-from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, Tracer, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.util.types import Attributes
@@ -31,9 +29,12 @@ from floe_telemetry.clock import MONOTONIC, Clock
 from floe_telemetry.contract import CONTRACT_VERSION, Batch, InstrumentKind, Measurement, Plan, Signal
 from floe_telemetry.export import LogExport, MetricExport, SpanExport
 from floe_telemetry.failed import FailedOperations
+from floe_telemetry.id_generator import IdGenerator
 from floe_telemetry.outlet import Delivery, Outlet
 from floe_telemetry.policy import Policy
 from floe_telemetry.redaction import Redactor
+from floe_telemetry.reference import Problem, UnresolvedError
+from floe_telemetry.resource import ProcessResource
 from floe_telemetry.sampler import FloeSampler
 
 SCOPE: Final = "floe-telemetry"
@@ -126,9 +127,8 @@ class Sdk:
             for signal, exporter in zip(Signal, plan.exporters, strict=True)
             if exporter
         }
-        for outlet in self._outlets.values():
-            outlet.check()
-        resource = Resource.create({**_process_attributes(policy), **plan.resource})
+        _check(self._outlets.values())
+        resource = ProcessResource({**_policy_attributes(policy), **plan.resource})
         redactor = Redactor(policy)
         self.meter_provider: Final = MeterProvider(
             self._metric_readers(plan), resource, shutdown_on_exit=False
@@ -139,6 +139,7 @@ class Sdk:
         self.tracer_provider: Final = _TracerProvider(
             FloeSampler(policy, plan, clock=clock),
             scoped=plan.sampler.scoped,
+            id_generator=IdGenerator(),
             resource=resource,
             shutdown_on_exit=False,
             **meters,
@@ -209,24 +210,27 @@ class Sdk:
         # A process that ends has no time for the SDK's seconds of backing off: each batch gets one attempt.
         for outlet in self._outlets.values():
             outlet.hurry()
-        _in_parallel(
+        in_time = _in_parallel(
             [self.tracer_provider.shutdown, self.logger_provider.shutdown, self.meter_provider.shutdown],
             seconds,
         )
-        counts = self.counts()
-        lost = {
-            signal: count.produced - count.delivered
-            for signal, count in counts.items()
-            if signal != "metrics" and count.produced > count.delivered
-        }
-        if lost:
+        lost: dict[Signal, int] = {}
+        for signal, outlet in self._outlets.items():
+            if signal is Signal.METRICS:
+                lost[signal] = outlet.delivery.failing or not in_time
+            else:
+                counts = self.counts()[signal.value]
+                lost[signal] = max(0, counts.produced - counts.delivered)
+        if any(lost.values()):
+            missing = (outlet.endpoint for signal, outlet in self._outlets.items() if lost[signal])
             logger.warning(
-                "FLOE-X001: %d spans and %d log records were not delivered to the Collector at %s; "
-                "check that it runs there and that this process may reach it, or raise "
-                "`observability.telemetry.shutdown_timeout_millis` if it is slow",
-                lost.get("traces", 0),
-                lost.get("logs", 0),
-                " and ".join(dict.fromkeys(self._outlets[Signal(signal)].endpoint for signal in lost)),
+                "warning[FLOE-X001]: %d spans and %d log records were not delivered to %s%s\n"
+                "  help: `floe-telemetry doctor MANIFEST` finds out why; "
+                "OTEL_SDK_DISABLED=true sends nothing",
+                lost.get(Signal.TRACES, 0),
+                lost.get(Signal.LOGS, 0),
+                " and ".join(dict.fromkeys(missing)),
+                ", nor the last metrics" if lost.get(Signal.METRICS) else "",
             )
 
     def _metric_readers(self, plan: Plan) -> list[MetricReader]:
@@ -250,11 +254,22 @@ def _options(batch: Batch) -> dict[str, Any]:
     }
 
 
-def _process_attributes(policy: Policy) -> dict[str, str | int]:
+def _check(outlets: Iterable[Outlet]) -> None:
+    """Raises [`UnresolvedError`] with all that any of them needs and that is not there."""
+    problems: list[Problem] = []
+    for outlet in outlets:
+        try:
+            outlet.check()
+        except UnresolvedError as unresolved:
+            problems += unresolved.problems
+    if problems:
+        raise UnresolvedError(*dict.fromkeys(problems))
+
+
+def _policy_attributes(policy: Policy) -> dict[str, str]:
+    """The policy that decides in this process."""
     info = policy.describe()
     return {
-        "process.pid": os.getpid(),
-        "service.instance.id": str(uuid.uuid4()),
         "floe.policy.name": info.name,
         "floe.policy.version": info.version,
         "floe.policy.digest": policy.digest[:16],

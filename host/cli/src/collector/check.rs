@@ -30,7 +30,9 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let collector = Collector::find(arguments.otelcol.as_deref())?;
-    let configuration = arguments.source.configuration(Format::Config.site())?;
+    let configuration = arguments
+        .source
+        .configuration(Format::Config, Format::Config.site())?;
     let command = arguments.source.command(Format::Config);
     let document = Format::Config.write(&configuration, origin(&command))?;
     collector.validate(&configuration, &document)?;

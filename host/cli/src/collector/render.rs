@@ -1,6 +1,7 @@
 //! `floe-telemetry collector render`
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -57,7 +58,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         true => Site::Kubernetes,
         false => format.site(),
     };
-    let configuration = arguments.source.configuration(site)?;
+    let configuration = arguments.source.configuration(format, site)?;
     let mut command = arguments.source.command(format);
     if arguments.kubernetes {
         command.push_str(" --kubernetes");
@@ -89,10 +90,21 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 
 fn write(file: &Path, text: &str) -> Result<(), Problem> {
     fs::write(file, text).map_err(|error| {
+        let directory = file
+            .parent()
+            .filter(|directory| !directory.as_os_str().is_empty());
+        let help = match (error.kind(), directory) {
+            (ErrorKind::NotFound, Some(directory)) => {
+                format!("make the directory first: mkdir -p {}", directory.display())
+            }
+            (ErrorKind::IsADirectory, _) => "name a file in it".to_owned(),
+            (ErrorKind::NotADirectory, _) => "a part of the path is a file: name another one".to_owned(),
+            _ => "name a file that this user may write".to_owned(),
+        };
         Problem::new(
             "FLOE-E002",
             format!("{} cannot be written: {error}", file.display()),
-            "make the directory writable",
+            help,
         )
     })
 }

@@ -35,7 +35,7 @@ impl Excerpt {
     pub(super) fn of(text: &str, found: &Diagnostic) -> Option<Self> {
         let number = usize::try_from(found.line).ok()?.checked_sub(1)?;
         let column = usize::try_from(found.column).ok()?.checked_sub(1)?;
-        let source = text.lines().nth(number)?;
+        let source = lines(text).nth(number)?;
         if is_in_block(text, number) {
             return None;
         }
@@ -75,10 +75,23 @@ impl Excerpt {
     }
 }
 
+/// The lines of a text as YAML counts them (1.2, section 5.4): a carriage return alone ends one, and a byte order mark is of none.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text.strip_prefix('\u{feff}').unwrap_or(text));
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let (line, after) = text.split_at(text.find(['\n', '\r']).unwrap_or(text.len()));
+        rest = after
+            .strip_prefix("\r\n")
+            .or_else(|| after.strip_prefix(['\n', '\r']));
+        Some(line)
+    })
+}
+
 /// Whether a line is of a block scalar: the nearest line above that is less indented ends in its sign.
 fn is_in_block(text: &str, number: usize) -> bool {
     let indentation = |line: &str| line.len() - line.trim_start().len();
-    let lines: Vec<&str> = text.lines().take(number + 1).collect();
+    let lines: Vec<&str> = lines(text).take(number + 1).collect();
     let own = lines.last().map_or(0, |line| indentation(line));
     let above = lines
         .iter()
@@ -249,6 +262,30 @@ mod tests {
             let (shown, _) = excerpt(line, 1, 1, "a message");
             assert!(!shown.contains("hunter2"), "{shown}");
         }
+    }
+
+    #[test]
+    fn lines_and_columns_are_those_of_yaml() {
+        let text = "\u{feff}a: 1\r\rb: 2\r\n\r\nc: 3\n\nd: 4";
+        assert_eq!(
+            lines(text).collect::<Vec<_>>(),
+            ["a: 1", "", "b: 2", "", "c: 3", "", "d: 4"]
+        );
+        for (number, column, expected) in [
+            (1, 1, ("a: ·", "a")),
+            (3, 4, ("b: ·", "·")),
+            (7, 1, ("d: ·", "d")),
+        ] {
+            let (line, about) = excerpt(text, number, column, "a message");
+            assert_eq!((line.as_str(), about.as_str()), expected);
+        }
+        // A block's lines are found by their ends too.
+        let found = Diagnostic {
+            line: 2,
+            column: 3,
+            ..diagnostic("a message")
+        };
+        assert_eq!(Excerpt::of("key: |\r  hunter2: x\r", &found), None);
     }
 
     #[test]

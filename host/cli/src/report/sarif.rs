@@ -6,7 +6,7 @@ use floe_telemetry::{Diagnostic, Severity};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use super::Report;
+use super::{Report, Source};
 
 /// What a URI reference's path holds as it stands (RFC 3986 section 3.3).
 const PATH: &AsciiSet = &NON_ALPHANUMERIC
@@ -44,6 +44,28 @@ pub(super) fn log(report: &Report<'_>) -> Value {
 }
 
 fn result(file: &str, found: &Diagnostic) -> Value {
+    json!({
+        "ruleId": found.code,
+        "level": match found.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        },
+        "message": {"text": format!("{}; {}", found.message, found.help)},
+        "locations": [location(file, found)],
+    })
+}
+
+/// What is of no file has no physical location; its kind is one of section 3.33.7.
+fn location(file: &str, found: &Diagnostic) -> Value {
+    match Source::of(found) {
+        Source::Variable(name) => {
+            return json!({"logicalLocations": [{"fullyQualifiedName": name, "kind": "variable"}]});
+        }
+        Source::Code(setting) => {
+            return json!({"logicalLocations": [{"fullyQualifiedName": setting, "kind": "parameter"}]});
+        }
+        Source::Manifest => {}
+    }
     let artifact = json!({"uri": utf8_percent_encode(file, PATH).to_string()});
     let physical = match found.line {
         0 => json!({"artifactLocation": artifact}),
@@ -55,15 +77,7 @@ fn result(file: &str, found: &Diagnostic) -> Value {
         "" => Vec::new(),
         path => vec![json!({"fullyQualifiedName": path})],
     };
-    json!({
-        "ruleId": found.code,
-        "level": match found.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-        },
-        "message": {"text": format!("{}; {}", found.message, found.help)},
-        "locations": [{"physicalLocation": physical, "logicalLocations": logical}],
-    })
+    json!({"physicalLocation": physical, "logicalLocations": logical})
 }
 
 #[cfg(test)]
@@ -104,5 +118,43 @@ mod tests {
             location.region.as_ref().and_then(|region| region.start_line),
             Some(4)
         );
+    }
+
+    #[test]
+    fn what_is_of_no_file_has_no_place_in_one() {
+        for (path, name, kind) in [
+            (
+                "OTEL_EXPORTER_OTLP_HEADERS",
+                "OTEL_EXPORTER_OTLP_HEADERS",
+                "variable",
+            ),
+            ("settings.otlp_endpoint", "otlp_endpoint", "parameter"),
+        ] {
+            let diagnostics = [Diagnostic {
+                code: "FLOE-M006".to_owned(),
+                severity: Severity::Error,
+                path: path.to_owned(),
+                line: 0,
+                column: 0,
+                message: "m".to_owned(),
+                help: "h".to_owned(),
+            }];
+            let report = Report {
+                file: "manifest.yaml",
+                text: Some("a: b"),
+                diagnostics: &diagnostics,
+            };
+            let sarif: Sarif = serde_json::from_value(log(&report)).expect("SARIF");
+            let locations = sarif.runs[0].results.as_ref().expect("results")[0]
+                .locations
+                .as_ref();
+            let location = &locations.expect("locations")[0];
+            assert_eq!(location.physical_location, None);
+            let logical = &location.logical_locations.as_ref().expect("logical locations")[0];
+            assert_eq!(
+                (logical.fully_qualified_name.as_deref(), logical.kind.as_deref()),
+                (Some(name), Some(kind))
+            );
+        }
     }
 }
