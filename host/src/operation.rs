@@ -31,6 +31,7 @@ pub struct Operation<'a> {
     provider: &'a TelemetryProvider,
     kind: OperationKind,
     name: String,
+    /// What the policy is told at the end.
     facts: Vec<Attribute>,
     context: Context,
     started: Instant,
@@ -77,16 +78,19 @@ impl<'a> OperationBuilder<'a> {
             provider,
             kind,
             name,
-            facts,
+            mut facts,
             parent,
         } = self;
         let span = provider.tracer().map(|tracer| {
             let (span_name, span_kind, attributes) = match provider.policy().begin(kind, &name, &facts) {
-                Ok(beginning) => (
-                    beginning.name,
-                    sdk_kind(beginning.kind),
-                    attribute::to_sdk(&beginning.attributes),
-                ),
+                Ok(beginning) => {
+                    facts.retain(|fact| beginning.recalls.contains(&fact.key));
+                    (
+                        beginning.name,
+                        sdk_kind(beginning.kind),
+                        attribute::to_sdk(&beginning.attributes),
+                    )
+                }
                 Err(problem) => {
                     tracing::warn!(code = problem.code, "{}", problem.message);
                     (name.clone(), SdkSpanKind::Internal, Vec::new())

@@ -10,7 +10,7 @@ const SECONDS: [f64; 16] = [
 /// Rows, from none to billions.
 const ROWS: [f64; 11] = [0.0, 1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
 
-/// Histogram of the runs of pipelines: of floe's own, and of Dagster's jobs.
+/// Histogram of the runs of pipelines.
 pub const PIPELINE_DURATION: &str = "floe.pipeline.duration";
 /// Counter of materialized assets.
 pub const ASSET_MATERIALIZATIONS: &str = "floe.asset.materializations";
@@ -26,6 +26,8 @@ pub const DBT_NODE_DURATION: &str = "floe.dbt.node.duration";
 pub const DBT_ROWS: &str = "floe.dbt.node.rows";
 /// Counter of dbt's test results.
 pub const DBT_TESTS: &str = "floe.dbt.tests";
+/// Histogram of Dagster's runs.
+pub const DAGSTER_RUN_DURATION: &str = "floe.dagster.run.duration";
 /// Histogram of how long Dagster's runs waited in the queue.
 pub const DAGSTER_QUEUE_DURATION: &str = "floe.dagster.queue.duration";
 
@@ -49,6 +51,7 @@ pub fn instruments() -> Vec<Instrument> {
         duration(DBT_NODE_DURATION, "Duration of a dbt node."),
         instrument(DBT_ROWS, "{row}", &ROWS, "Rows that a dbt node wrote."),
         counter(DBT_TESTS, "{test}", "dbt tests that were run."),
+        duration(DAGSTER_RUN_DURATION, "Duration of a Dagster run."),
         duration(
             DAGSTER_QUEUE_DURATION,
             "Time from the creation of a Dagster run to its launch.",

@@ -51,6 +51,7 @@ pub fn begin(kind: OperationKind, name: &str, facts: &[KeyValue]) -> Beginning {
         name: span_name,
         kind: SpanKind::Internal,
         attributes,
+        recalls: convention.recalls.iter().map(|fact| (*fact).to_owned()).collect(),
     }
 }
 
@@ -91,7 +92,10 @@ pub fn end(
         (Some(exception), true) if !exception.message.is_empty() => exception.message.clone(),
         (_, true) => format!("ended with {status}"),
     };
-    let mut attributes = described(&convention(kind), facts);
+    let convention = convention(kind);
+    let mut attributes = described(&convention, facts);
+    // The span has them since its start.
+    attributes.retain(|found| !convention.is_recalled(&found.key));
     attributes.push(attribute(attribute::OUTCOME, word(outcome)));
     if let Some(remark) = remark {
         attributes.push(attribute(attribute::OUTCOME_MESSAGE, remark));
@@ -194,12 +198,15 @@ fn measurements(
         }
     };
     let resource_type = fact(facts, "resource_type").unwrap_or_default();
-    let duration = |name: &str| {
-        let of = attribute(attribute::PIPELINE_NAME, name);
-        record(instrument::PIPELINE_DURATION, seconds, vec![of])
-    };
     let mut all = match kind {
-        OperationKind::PipelineRun | OperationKind::DagsterRun => vec![duration(name)],
+        OperationKind::PipelineRun => {
+            let of = attribute(attribute::PIPELINE_NAME, name);
+            vec![record(instrument::PIPELINE_DURATION, seconds, vec![of])]
+        }
+        OperationKind::DagsterRun => {
+            let of = attribute("floe.dagster.job", name);
+            vec![record(instrument::DAGSTER_RUN_DURATION, seconds, vec![of])]
+        }
         OperationKind::DbtNode => {
             let mut described = vec![attribute("floe.dbt.resource_type", &resource_type)];
             described.extend(

@@ -133,14 +133,19 @@ fn signals(mut deployment: Value) -> Value {
 
 /// Arguments that are enums stand alone; no other argument is spelled like a case.
 fn to_rust(value: Value) -> Value {
-    const CASES: [&str; 14] = [
+    const CASES: [&str; 19] = [
         "pipeline-run",
         "compile",
         "compile-stage",
         "dbt-invocation",
         "dbt-node",
         "dagster-run",
+        "dagster-step",
         "asset-materialization",
+        "asset-observation",
+        "asset-check",
+        "sensor-tick",
+        "schedule-tick",
         "command",
         "custom",
         "internal",

@@ -400,6 +400,8 @@ class Beginning(NamedTuple):
     name: str
     kind: SpanKind
     attributes: dict[str, AttributeValue]
+    recalls: list[str]
+    """Names of the facts that `end` must be told again."""
 
 
 class ExceptionInfo(NamedTuple):

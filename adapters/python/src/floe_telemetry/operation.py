@@ -48,6 +48,8 @@ class Operation:
         self._kind: Final = kind
         self._name: Final = name
         self._facts: Final = dict(facts)
+        self._learnt: dict[str, object] = self._facts
+        """What the policy is told at the end."""
         self._status: str | None = None
         self._started = 0
         self._clock = 0.0
@@ -85,7 +87,8 @@ class Operation:
             context = with_baggage(policy.child_baggage(baggage_text(context)), context)
         except Exception as error:
             warn_once("begin", "%s; operations have plain names", error)
-            beginning = Beginning(f"{self._kind} {self._name}", SpanKind.INTERNAL, {})
+            beginning = Beginning(f"{self._kind} {self._name}", SpanKind.INTERNAL, {}, list(self._facts))
+        self._learnt = {name: self._facts[name] for name in beginning.recalls if name in self._facts}
         if span is not None:
             self._adopted = True
             self.span, self.context = span, trace.set_span_in_context(span, context)
@@ -121,7 +124,7 @@ class Operation:
 
     def add(self, **facts: object) -> None:
         """Adds facts that were learnt since the start."""
-        self._facts.update(facts)
+        self._learnt.update(facts)
 
     def end(
         self,
@@ -141,14 +144,14 @@ class Operation:
         sdk, policy = self._provider.sdk, self._provider.policy
         if sdk is None or policy is None:
             return None
-        self._facts.update(facts)
+        self._learnt.update(facts)
         now = time.time_ns() if end_time is None else end_time
         # The wall clock may be set back while the work runs; it is right only where both times were given.
         elapsed = (now - self._started) / _NANOSECONDS if end_time else time.perf_counter() - self._clock
         word = status or self._status or _word(error)
         exception = exception_info(error) if isinstance(error, BaseException) else error
         try:
-            ending = policy.end(self._kind, self._name, word, max(0.0, elapsed), self._facts, exception)
+            ending = policy.end(self._kind, self._name, word, max(0.0, elapsed), self._learnt, exception)
         except Exception as failure:
             warn_once("end", "%s; operations end without outcome", failure)
             ending = _plain_ending(word, exception)

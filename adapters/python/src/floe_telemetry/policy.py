@@ -202,7 +202,9 @@ class Policy:
     def begin(self, kind: OperationKind, name: str, facts: Mapping[str, object]) -> Beginning:
         """Begins an operation."""
         found = self._call("operations.begin", str(kind), records.text(name), records.key_values(facts))
-        return Beginning(found.name, SpanKind(found.kind), records.attributes(found.attributes))
+        return Beginning(
+            found.name, SpanKind(found.kind), records.attributes(found.attributes), list(found.recalls)
+        )
 
     def end(
         self,

@@ -13,6 +13,8 @@ pub(super) struct Convention {
     pub(super) name: &'static str,
     /// Kind of job that it belongs to.
     pub(super) job: Option<&'static str>,
+    /// Facts of the start that the end depends on.
+    pub(super) recalls: &'static [&'static str],
     /// Where a fact without a dot goes: `unique_id` becomes `floe.dbt.unique_id`.
     domain: &'static str,
 }
@@ -41,6 +43,11 @@ pub(super) fn convention(kind: OperationKind) -> Convention {
         word,
         name,
         job,
+        recalls: match kind {
+            OperationKind::DbtNode => &["resource_type", "materialized"],
+            OperationKind::AssetMaterialization => &["assets"],
+            _ => &[],
+        },
         domain,
     };
     let dagster = |word, name| of(word, "floe.dagster", name, None);
@@ -74,6 +81,13 @@ pub(super) fn convention(kind: OperationKind) -> Convention {
         OperationKind::ScheduleTick => dagster("dagster.schedule", "floe.dagster.schedule"),
         OperationKind::Command => of("command", "process", "process.executable.name", None),
         OperationKind::Custom => of("custom", "floe", "", None),
+    }
+}
+
+impl Convention {
+    /// Whether an attribute is of a fact that the end is told again.
+    pub(super) fn is_recalled(&self, attribute: &str) -> bool {
+        self.recalls.iter().any(|fact| name(self, fact) == attribute)
     }
 }
 
