@@ -68,8 +68,9 @@ impl Redactor {
         };
         for _ in 0..MOST {
             let Some(pass) = self.pass(&redacted) else { break };
+            let more = pass.again && pass.text != redacted;
             redacted = pass.text;
-            if !pass.again {
+            if !more {
                 break;
             }
         }
@@ -93,7 +94,7 @@ impl Redactor {
             // What is beside a mask may be read otherwise when it stands beside the secret.
             again |= copied > 0
                 && match byte {
-                    b'@' => at > copied || !of_url,
+                    b'@' => !of_url && address::may_reach(bytes, copied, at),
                     _ => at == copied && end > at,
                 };
             at = end.max(at + 1);

@@ -69,7 +69,10 @@ pub(super) fn password_before(bytes: &[u8], start: usize, at: usize) -> Option<C
     work(length);
     let user = before.get(before.len() - length..)?;
     // A URL's are masked where it starts.
-    let is_url = user.windows(3).any(|window| window == b"://");
+    let is_url = user
+        .split(|byte| *byte == b':')
+        .skip(1)
+        .any(|rest| rest.starts_with(b"//"));
     let separator = user
         .iter()
         .position(|byte| *byte == b':')
@@ -78,6 +81,14 @@ pub(super) fn password_before(bytes: &[u8], start: usize, at: usize) -> Option<C
         from: at - length + separator + 1,
         to: at,
     })
+}
+
+/// Whether the user and the password before the `@` at `at` may begin before `start`.
+pub(super) fn may_reach(bytes: &[u8], start: usize, at: usize) -> bool {
+    at - start < LONGEST
+        && bytes
+            .get(start..at)
+            .is_some_and(|between| between.iter().all(|byte| is_user(*byte)))
 }
 
 /// A byte of a user and a password before a host.

@@ -1,6 +1,8 @@
 //! Names of secrets: of settings, headers, options, columns.
 
-use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, MatchKind};
+use aho_corasick::automaton::Automaton;
+use aho_corasick::dfa::DFA;
+use aho_corasick::{Input, MatchKind};
 
 use super::{count, value};
 
@@ -42,14 +44,15 @@ const WORDS: [(&str, Name); 33] = [
     ("honeycombteam", Name::Secret),
 ];
 /// What is a secret as a whole name only.
-const WHOLE: [(&str, Name); 6] = [
-    ("auth", Name::Secret),
-    ("pass", Name::Counter),
-    ("sig", Name::Secret),
-    ("jwt", Name::Secret),
-    ("token", Name::Keyword),
-    ("uptracedsn", Name::Secret),
-];
+fn whole(name: &[u8]) -> Option<Name> {
+    match name {
+        b"auth" | b"sig" | b"jwt" | b"uptracedsn" => Some(Name::Secret),
+        b"pass" => Some(Name::Counter),
+        b"token" => Some(Name::Keyword),
+        _ => None,
+    }
+}
+
 /// Ends of names of what is no secret itself, but tells of one.
 const HARMLESS: [&str; 17] = [
     "path",
@@ -76,7 +79,7 @@ const LONGEST: usize = 64;
 /// What is known to name a secret.
 #[derive(Debug, Clone)]
 pub(super) struct Names {
-    words: Option<AhoCorasick>,
+    words: Option<DFA>,
 }
 
 /// What a name tells of its value.
@@ -106,8 +109,7 @@ impl Names {
             .map(|(word, _)| word.as_bytes().to_vec())
             .chain(further);
         Self {
-            words: AhoCorasickBuilder::new()
-                .kind(Some(AhoCorasickKind::DFA))
+            words: DFA::builder()
                 .match_kind(MatchKind::LeftmostFirst)
                 .build(words.filter(|word| !word.is_empty()))
                 .ok(),
@@ -125,10 +127,10 @@ impl Names {
         let mut space = [0; LONGEST];
         // What a name ends in says what it is.
         let name = folded(word.get(word.len().saturating_sub(LONGEST)..)?, &mut space);
-        let found = match WHOLE.iter().find(|(whole, _)| name == whole.as_bytes()) {
-            Some((_, name)) => *name,
+        let found = match whole(name) {
+            Some(found) => found,
             None => {
-                let found = self.words.as_ref()?.find(name)?;
+                let found = self.words.as_ref()?.try_find(&Input::new(name)).ok()??;
                 WORDS
                     .get(found.pattern().as_usize())
                     .map_or(Name::Secret, |(_, name)| *name)

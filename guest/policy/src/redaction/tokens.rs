@@ -115,13 +115,31 @@ static TOKENS: [Token; 62] = [
     token("eyJ", 20, json_web),
 ];
 
-static BY_FIRST_BYTE: LazyLock<Vec<Vec<&Token>>> = LazyLock::new(|| {
-    let starting = |first: u8| {
-        let is = move |token: &&Token| token.prefix.as_bytes().first() == Some(&first);
-        TOKENS.iter().filter(is).collect()
-    };
-    (0..=u8::MAX).map(starting).collect()
-});
+/// The tokens that start with a byte.
+#[derive(Debug)]
+struct Starts {
+    tokens: Vec<&'static Token>,
+    /// A bit for each ASCII byte that is the second of one: most words differ in it at once.
+    seconds: u128,
+}
+
+impl Starts {
+    fn with(first: u8) -> Self {
+        let is_one = |token: &&Token| token.prefix.as_bytes().first() == Some(&first);
+        let tokens: Vec<&Token> = TOKENS.iter().filter(is_one).collect();
+        let second = |token: &&Token| token.prefix.as_bytes().get(1).map_or(0, |byte| 1 << (byte & 127));
+        Self {
+            seconds: tokens.iter().map(second).fold(0, |all, bit: u128| all | bit),
+            tokens,
+        }
+    }
+
+    fn may_go_on(&self, second: Option<&u8>) -> bool {
+        second.is_some_and(|byte| byte.is_ascii() && self.seconds >> byte & 1 == 1)
+    }
+}
+
+static STARTS: LazyLock<Vec<Starts>> = LazyLock::new(|| (0..=u8::MAX).map(Starts::with).collect());
 
 /// A JSON Web Token (RFC 7519), or another one that begins with JSON: its parts are told apart by dots.
 fn json_web(byte: u8) -> bool {
@@ -151,9 +169,10 @@ impl Token {
 
     fn at(bytes: &[u8], at: usize, first: u8, further: &[String]) -> Option<Cut> {
         let rest = bytes.get(at..)?;
-        let known = BY_FIRST_BYTE
+        let known = STARTS
             .get(usize::from(first))
-            .and_then(|tokens| tokens.iter().find_map(|token| token.cut(rest)));
+            .filter(|starts| starts.may_go_on(rest.get(1)))
+            .and_then(|starts| starts.tokens.iter().find_map(|token| token.cut(rest)));
         let cut = known.or_else(|| {
             let prefix = further
                 .iter()
@@ -172,8 +191,7 @@ impl Token {
 
     fn cut(&self, rest: &[u8]) -> Option<Cut> {
         let prefix = self.prefix.as_bytes();
-        // Most words differ at once.
-        if rest.get(1) != prefix.get(1) || !rest.starts_with(prefix) {
+        if !rest.starts_with(prefix) {
             return None;
         }
         let length = count(rest, self.prefix.len(), self.is);
