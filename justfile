@@ -32,7 +32,7 @@ demo *ARGS: _cli _python
     @{{CARGO_TARGET_DIR}}/debug/floe-telemetry demo --python {{python}} {{ARGS}}
 
 # Checks and tests everything; what CI runs.
-test: check test-rust test-python test-third-party conformance end-to-end test-backends
+test: check test-rust test-python test-registry test-third-party conformance end-to-end test-backends
 
 # Formats, lints and types, in both languages.
 check: _policy _python
@@ -45,6 +45,7 @@ check: _policy _python
     {{python}} -m mypy --strict --explicit-package-bases examples/pipeline/sales_pipeline
     MYPYPATH=tests/end_to_end:tests/conformance {{python}} -m mypy --strict tests/end_to_end/*.py tests/conformance/*.py tests/component/*.py tests/benchmarks/python/*.py
     cd tests/backends && {{python}} -m mypy --strict *.py
+    cd tests/registry && MYPYPATH={{justfile_directory()}}/adapters/python/src {{python}} -m mypy --strict *.py
     MYPYPATH=tests/third_party {{python}} -m mypy --strict tests/third_party/evil.py tests/third_party/test_third_party.py
 
 # Puts the code in the project's format.
@@ -61,6 +62,14 @@ test-rust: _policy
 # The Python package's tests, the vectors among them.
 test-python *ARGS: _python
     cd adapters/python && PATH={{site}}/bin:$PATH {{python}} -m pytest {{ARGS}}
+
+# The semantic conventions, held against what the policy and the hosts say.
+test-registry: _python
+    {{python}} -m pytest tests/registry
+
+# Writes docs/conventions.md, of tests/registry.
+conventions: _python
+    {{python}} tests/registry/registry.py > docs/conventions.md
 
 # A third party's backend, written in Python, and ones that misbehave.
 test-third-party *ARGS: _python

@@ -39,7 +39,11 @@ fn directory() -> io::Result<PathBuf> {
         .map(PathBuf::from)
         .or_else(|| dirs::cache_dir().map(|cache| cache.join("floe-telemetry")))
         .ok_or(io::ErrorKind::NotFound)?;
-    let directory = base.join("compiled");
+    private(base.join("compiled"))
+}
+
+/// A directory that nobody but this user can write; it is made if it is not there.
+pub(crate) fn private(directory: PathBuf) -> io::Result<PathBuf> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)

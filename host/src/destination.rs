@@ -8,13 +8,11 @@ use floe_telemetry_otlp::{
     Traces, Transport,
 };
 
-use crate::bindings::exports::floe::telemetry::configuration::{
-    Compression, Exporter, Exporters, Plan, Protocol,
-};
+use crate::bindings::exports::floe::telemetry::configuration::{Compression, Exporter, Exporters, Protocol};
 use crate::error::Problem;
-use crate::export::{Described, Redacted};
 use crate::manifest::Manifest;
 use crate::policy::Policy;
+use crate::redaction::Redaction;
 use crate::reference::ResolvedHeaders;
 use crate::tls::TlsFiles;
 
@@ -61,17 +59,18 @@ pub(crate) struct SignalExporters {
     pub(crate) logs: Option<OtlpExporter<Logs>>,
 }
 
-/// Builds a plan's exporters, with who learns of their exports, in the order of the plan. On problems all of them are returned, each once.
+/// Builds a plan's exporters, which redact by the policy, with who learns of their exports, in the order of the plan. On problems all of them are returned, each once.
 pub(crate) fn exporters(
     plan: &Exporters,
+    policy: &Policy,
     manifest: &Manifest,
     [spans, metrics, logs]: [Arc<dyn Observer>; 3],
 ) -> Result<SignalExporters, Vec<Problem>> {
     let runtime = runtime().map_err(|problem| vec![problem])?;
     match (
-        exporter(plan.traces.as_ref(), manifest, &runtime, spans),
-        exporter(plan.metrics.as_ref(), manifest, &runtime, metrics),
-        exporter(plan.logs.as_ref(), manifest, &runtime, logs),
+        exporter(plan.traces.as_ref(), (policy, manifest), &runtime, spans),
+        exporter(plan.metrics.as_ref(), (policy, manifest), &runtime, metrics),
+        exporter(plan.logs.as_ref(), (policy, manifest), &runtime, logs),
     ) {
         (Ok(spans), Ok(metrics), Ok(logs)) => Ok(SignalExporters { spans, metrics, logs }),
         (spans, metrics, logs) => {
@@ -92,13 +91,13 @@ pub(crate) fn exporters(
 
 fn exporter<S: Signal>(
     plan: Option<&Exporter>,
-    manifest: &Manifest,
+    (policy, manifest): (&Policy, &Manifest),
     runtime: &Runtime,
     observer: Arc<dyn Observer>,
 ) -> Result<Option<OtlpExporter<S>>, Vec<Problem>> {
     let Some(plan) = plan else { return Ok(None) };
     let collector = destination(plan, manifest)?;
-    OtlpExporter::new(&collector, runtime, observer)
+    OtlpExporter::new(&collector, runtime, observer, Arc::new(Redaction::new(policy)))
         .map(Some)
         .map_err(|error| vec![unbuilt(&error)])
 }
@@ -112,23 +111,4 @@ pub(crate) fn runtime() -> Result<Runtime, Problem> {
             "check how many threads this process may have",
         )
     })
-}
-
-/// Spans on their way to an exporter: described, then redacted.
-pub(crate) fn outgoing_spans<T>(exporter: T, policy: &Policy, plan: &Plan) -> Described<Redacted<T>> {
-    Described::new(
-        Redacted {
-            inner: exporter,
-            policy: policy.clone(),
-        },
-        plan,
-    )
-}
-
-/// Log records on their way to an exporter: redacted.
-pub(crate) fn outgoing_logs<T>(exporter: T, policy: &Policy) -> Redacted<T> {
-    Redacted {
-        inner: exporter,
-        policy: policy.clone(),
-    }
 }

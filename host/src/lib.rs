@@ -9,6 +9,11 @@
 //! // Dropping `telemetry` delivers what is left, within a bounded time.
 //! ```
 //!
+//! An operation that takes long says so in log records, and one whose process dies is reported by the next process: from a record in
+//! `$FLOE_STATE_DIR/inflight`, by default below `$XDG_STATE_HOME/floe-telemetry`.
+//!
+//! Measurements have no exemplars: OpenTelemetry's SDK for Rust (0.33) collects none.
+//!
 //! The policy component is asked once a process, once an operation and once a process boundary, never once a span.
 
 mod admission;
@@ -20,17 +25,23 @@ pub mod bindings;
 mod cache;
 pub mod carrier;
 mod clock;
+mod compile;
 mod component;
+mod console;
 mod destination;
 mod engine;
 mod error;
+mod exception;
 mod export;
 mod failed;
 mod file;
 mod generation;
+mod ids;
+mod inflight;
 mod instance;
 mod intents;
 mod layer;
+mod levels;
 mod lists;
 mod manifest;
 mod operation;
@@ -40,6 +51,8 @@ mod probe;
 mod processor;
 mod propagator;
 mod provider;
+mod record;
+mod redaction;
 mod reference;
 mod sampler;
 mod scope;

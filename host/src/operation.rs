@@ -1,19 +1,25 @@
 //! Operations: floe's units of work, named, described and judged by the policy.
 
-use std::any::type_name;
-use std::backtrace::{Backtrace, BacktraceStatus};
 use std::error::Error;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
-use opentelemetry::trace::{SpanKind as SdkSpanKind, Status as SdkStatus, TraceContextExt, Tracer};
-use opentelemetry::{Context, KeyValue, Value};
+use opentelemetry::trace::{
+    FutureExt as _, SpanId, SpanKind as SdkSpanKind, Status as SdkStatus, TraceContextExt, Tracer,
+};
+use opentelemetry::{Context, Value};
 
 use crate::attribute;
-use crate::bindings::exports::floe::telemetry::operations::{OperationKind, Outcome, Status};
+use crate::bindings::exports::floe::telemetry::operations::{
+    Beginning, Ending, OperationKind, Outcome, Status,
+};
 use crate::bindings::exports::floe::telemetry::types::{Exception, KeyValue as Attribute, SpanKind};
+use crate::exception::{self, EXCEPTION};
 use crate::failed::{Enclosing, OperationStart};
+use crate::policy::Policy;
 use crate::propagator::{continued, with_child_baggage};
-use crate::provider::TelemetryProvider;
+use crate::provider::{Sdk, TelemetryProvider};
 
 /// An operation that is about to begin.
 #[derive(Debug)]
@@ -29,13 +35,22 @@ pub struct OperationBuilder<'a> {
 #[derive(Debug)]
 pub struct Operation<'a> {
     provider: &'a TelemetryProvider,
+    open: Arc<Open>,
+}
+
+/// What is known of an operation that has begun: to its owner, and to who watches over operations that take long.
+#[derive(Debug)]
+pub(crate) struct Open {
     kind: OperationKind,
     name: String,
+    beginning: Beginning,
+    parent: SpanId,
     /// What the policy is told at the end.
-    facts: Vec<Attribute>,
+    facts: Mutex<Vec<Attribute>>,
     context: Context,
     started: Instant,
-    ended: bool,
+    since: SystemTime,
+    ended: AtomicBool,
 }
 
 impl TelemetryProvider {
@@ -81,67 +96,85 @@ impl<'a> OperationBuilder<'a> {
             mut facts,
             parent,
         } = self;
+        let mut beginning = Beginning {
+            name: name.clone(),
+            kind: SpanKind::Internal,
+            attributes: Vec::new(),
+            recalls: Vec::new(),
+        };
         let span = provider.tracer().map(|tracer| {
-            let (span_name, span_kind, attributes) = match provider.policy().begin(kind, &name, &facts) {
-                Ok(beginning) => {
-                    facts.retain(|fact| beginning.recalls.contains(&fact.key));
-                    (
-                        beginning.name,
-                        sdk_kind(beginning.kind),
-                        attribute::to_sdk(&beginning.attributes),
-                    )
+            match provider.policy().begin(kind, &name, &facts) {
+                Ok(decided) => {
+                    facts.retain(|fact| decided.recalls.contains(&fact.key));
+                    beginning = decided;
                 }
-                Err(problem) => {
-                    tracing::warn!(code = problem.code, "{}", problem.message);
-                    (name.clone(), SdkSpanKind::Internal, Vec::new())
-                }
-            };
+                Err(problem) => tracing::warn!(code = problem.code, "{}", problem.message),
+            }
             let builder = tracer
-                .span_builder(span_name)
-                .with_kind(span_kind)
-                .with_attributes(attributes);
+                .span_builder(beginning.name.clone())
+                .with_kind(sdk_kind(beginning.kind))
+                .with_attributes(attribute::to_sdk(&beginning.attributes));
             // Only its own span starts in a context that says so, and not those of its children.
             tracer.build_with_context(builder, &parent.with_value(OperationStart::below(&parent)))
         });
+        let above = parent.span().span_context().span_id();
         // Where telemetry is off there is no span: the children continue what came in.
         let spanned = span
             .map(|span| Enclosing::of(&parent.with_span(span)))
             .unwrap_or(parent);
-        let context = with_child_baggage(provider.policy(), &spanned);
-        Operation {
-            provider,
+        let open = Arc::new(Open {
             kind,
             name,
-            facts,
-            context,
+            beginning,
+            parent: above,
+            facts: Mutex::new(facts),
+            context: with_child_baggage(provider.policy(), &spanned),
             started: Instant::now(),
-            ended: false,
+            since: SystemTime::now(),
+            ended: AtomicBool::new(false),
+        });
+        if let Some(sdk) = provider.sdk() {
+            sdk.in_flight().began(&open);
         }
+        Operation { provider, open }
     }
 
     /// Begins it, runs a function in its context and ends it by the result.
     pub fn run<T, E: Error>(self, function: impl FnOnce(&mut Operation<'a>) -> Result<T, E>) -> Result<T, E> {
         let mut operation = self.begin();
-        let attached = operation.context.clone().attach();
+        let attached = operation.context().clone().attach();
         let result = function(&mut operation);
         drop(attached);
-        match &result {
-            Ok(_) => operation.end("success"),
-            Err(error) => operation.fail("error", error),
-        };
+        operation.end_by(&result);
+        result
+    }
+
+    /// Begins it, runs an asynchronous function in its context and ends it by the result. A future that is dropped before was cancelled.
+    pub async fn run_async<T, E: Error>(
+        self,
+        function: impl AsyncFnOnce(&mut Operation<'a>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut operation = self.begin();
+        let context = operation.context().clone();
+        let result = function(&mut operation).with_context(context).await;
+        operation.end_by(&result);
         result
     }
 }
 
-impl Operation<'_> {
+impl<'a> Operation<'a> {
+    /// An operation below this one, whatever is current where it begins.
+    pub fn child(&self, kind: OperationKind, name: impl Into<String>) -> OperationBuilder<'a> {
+        self.provider.operation(kind, name).parent(self.context())
+    }
     /// The context that its children and child processes continue.
     pub fn context(&self) -> &Context {
-        &self.context
+        &self.open.context
     }
 
     /// States what was learnt since it began.
     pub fn fact(&mut self, key: &str, value: impl Into<Value>) {
-        self.facts.push(attribute::from_sdk(key, &value.into()));
+        self.open.facts().push(attribute::from_sdk(key, &value.into()));
     }
 
     /// Ends it with the tool's own word, such as `success`, an exit code or a dbt status.
@@ -151,100 +184,147 @@ impl Operation<'_> {
 
     /// Ends it with the tool's own word and an error.
     pub fn fail<E: Error>(self, status: &str, error: &E) -> Outcome {
-        let backtrace = Backtrace::capture();
-        let stacktrace = match backtrace.status() {
-            BacktraceStatus::Captured => backtrace.to_string(),
-            _ => String::new(),
+        self.finish(status, Some(&exception::exception(error)))
+    }
+
+    fn end_by<T, E: Error>(self, result: &Result<T, E>) {
+        match result {
+            Ok(_) => self.end("success"),
+            Err(error) => self.fail("error", error),
         };
-        let mut message = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            message = format!("{message}: {error}");
-            cause = error.source();
-        }
-        self.finish(
-            status,
-            Some(&Exception {
-                type_: type_name::<E>().to_owned(),
-                message,
-                stacktrace,
-                causes: Vec::new(),
-            }),
-        )
     }
 
-    fn finish(mut self, status: &str, error: Option<&Exception>) -> Outcome {
-        self.ended = true;
-        self.end_span(status, error)
-    }
-
-    fn end_span(&self, status: &str, error: Option<&Exception>) -> Outcome {
-        let seconds = self.started.elapsed().as_secs_f64();
-        let span = self.context.span();
-        let ending =
-            match self
-                .provider
-                .policy()
-                .end(self.kind, &self.name, status, seconds, &self.facts, error)
-            {
-                Ok(ending) => ending,
-                Err(problem) => {
-                    tracing::warn!(code = problem.code, "{}", problem.message);
-                    span.end();
-                    return Outcome::Error;
-                }
-            };
-        for pair in attribute::to_sdk(&ending.attributes) {
-            span.set_attribute(pair);
-        }
-        if let Some(exception) = ending.exception {
-            let attributes = [
-                ("exception.type", exception.type_),
-                ("exception.message", exception.message),
-                ("exception.stacktrace", exception.stacktrace),
-            ];
-            let attributes = attributes.into_iter().filter(|(_, text)| !text.is_empty());
-            span.add_event(
-                "exception",
-                attributes.map(|(key, text)| KeyValue::new(key, text)).collect(),
-            );
-        }
-        match ending.status {
-            Status::Unset => {}
-            Status::Ok => span.set_status(SdkStatus::Ok),
-            Status::Error => span.set_status(SdkStatus::error(ending.description)),
-        }
-        // Recorded in the operation's context, for exemplars.
-        let attached = self.context.clone().attach();
-        for measurement in &ending.measurements {
-            self.provider.record(
-                &measurement.instrument,
-                measurement.value,
-                &attribute::to_sdk(&measurement.attributes),
-            );
-        }
-        drop(attached);
-        span.end();
-        ending.outcome
+    fn finish(&self, status: &str, error: Option<&Exception>) -> Outcome {
+        let Self { provider, open } = self;
+        open.end(provider.policy(), provider.sdk(), status, error)
+            .unwrap_or(Outcome::Error)
     }
 }
 
 impl Drop for Operation<'_> {
     fn drop(&mut self) {
-        if !self.ended {
-            self.end_span(
-                if std::thread::panicking() {
-                    "panicked"
-                } else {
-                    "cancelled"
-                },
-                None,
-            );
+        self.finish(
+            if std::thread::panicking() {
+                "panicked"
+            } else {
+                "cancelled"
+            },
+            None,
+        );
+    }
+}
+
+impl Open {
+    pub(crate) fn kind(&self) -> OperationKind {
+        self.kind
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn span_name(&self) -> &str {
+        &self.beginning.name
+    }
+
+    pub(crate) fn span_kind(&self) -> SpanKind {
+        self.beginning.kind
+    }
+
+    /// The attributes that its span began with.
+    pub(crate) fn attributes(&self) -> &[Attribute] {
+        &self.beginning.attributes
+    }
+
+    pub(crate) fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// The id of the span above; invalid if there is none.
+    pub(crate) fn parent(&self) -> SpanId {
+        self.parent
+    }
+
+    /// When it began.
+    pub(crate) fn since(&self) -> SystemTime {
+        self.since
+    }
+
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    pub(crate) fn is_recording(&self) -> bool {
+        self.context.span().is_recording()
+    }
+
+    fn facts(&self) -> MutexGuard<'_, Vec<Attribute>> {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends it, unless it has ended: then there is no answer.
+    pub(crate) fn end(
+        &self,
+        policy: &Policy,
+        sdk: Option<&Sdk>,
+        status: &str,
+        error: Option<&Exception>,
+    ) -> Option<Outcome> {
+        if self.ended.swap(true, Ordering::SeqCst) {
+            return None;
+        }
+        if let Some(sdk) = sdk {
+            sdk.in_flight()
+                .ended(self.context.span().span_context().span_id());
+        }
+        let seconds = self.elapsed().as_secs_f64();
+        match policy.end(self.kind, &self.name, status, seconds, &self.facts(), error) {
+            Ok(ending) => Some(conclude(&self.context, ending, sdk, SystemTime::now())),
+            Err(problem) => {
+                tracing::warn!(code = problem.code, "{}", problem.message);
+                self.context.span().end();
+                None
+            }
         }
     }
 }
 
-fn sdk_kind(kind: SpanKind) -> SdkSpanKind {
+/// Ends the span of a context as the policy says.
+pub(crate) fn conclude(context: &Context, ending: Ending, sdk: Option<&Sdk>, at: SystemTime) -> Outcome {
+    // What is logged and recorded now belongs to the operation.
+    let attached = context.clone().attach();
+    let span = context.span();
+    for pair in attribute::to_sdk(&ending.attributes) {
+        span.set_attribute(pair);
+    }
+    if let Some(exception) = ending.exception {
+        let attributes = exception::attributes(exception);
+        if span.is_recording() {
+            span.add_event_with_timestamp(EXCEPTION, at, attributes);
+        } else if let Some(sdk) = sdk {
+            sdk.log_exception(span.span_context(), at, &attributes);
+        }
+    }
+    match ending.status {
+        Status::Unset => {}
+        Status::Ok => span.set_status(SdkStatus::Ok),
+        Status::Error => span.set_status(SdkStatus::error(ending.description)),
+    }
+    if let Some(sdk) = sdk {
+        for measurement in &ending.measurements {
+            sdk.record(
+                &measurement.instrument,
+                measurement.value,
+                &attribute::to_sdk(&measurement.attributes),
+            );
+        }
+    }
+    span.end_with_timestamp(at);
+    drop(attached);
+    ending.outcome
+}
+
+pub(crate) fn sdk_kind(kind: SpanKind) -> SdkSpanKind {
     match kind {
         SpanKind::Internal => SdkSpanKind::Internal,
         SpanKind::Server => SdkSpanKind::Server,

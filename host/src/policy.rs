@@ -255,14 +255,14 @@ impl Policy {
     pub fn redact(&self, texts: &[String]) -> Result<Vec<String>, Problem> {
         let redacted =
             self.call(|exports, store| exports.floe_telemetry_errors().call_redact(store, texts))?;
-        if redacted.len() == texts.len() {
-            return Ok(redacted);
-        }
-        Err(fault(format!(
-            "it redacted {} texts to {}",
-            texts.len(),
-            redacted.len()
-        )))
+        as_many(redacted, texts)
+    }
+
+    /// `errors.names-secret`. As many answers come back as names were given.
+    pub fn names_secret(&self, names: &[String]) -> Result<Vec<bool>, Problem> {
+        let secret =
+            self.call(|exports, store| exports.floe_telemetry_errors().call_names_secret(store, names))?;
+        as_many(secret, names)
     }
 
     /// Calls an instance of the pool. One that trapped is thrown away: it would answer nothing any more.
@@ -290,6 +290,18 @@ impl Policy {
         }
         Ok(instance)
     }
+}
+
+/// Answers, if there is one for each text.
+fn as_many<T>(answers: Vec<T>, texts: &[String]) -> Result<Vec<T>, Problem> {
+    if answers.len() == texts.len() {
+        return Ok(answers);
+    }
+    Err(fault(format!(
+        "it gave {} answers for {} texts",
+        answers.len(),
+        texts.len()
+    )))
 }
 
 fn refused(manifest: &Manifest, diagnostics: Vec<Diagnostic>) -> Error {

@@ -14,8 +14,9 @@ use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 
 use crate::bindings::exports::floe::telemetry::configuration::{Exporter, Exporters, Plan};
-use crate::destination::{exporters, outgoing_logs, outgoing_spans};
+use crate::destination::exporters;
 use crate::error::Problem;
+use crate::export::Described;
 use crate::manifest::Manifest;
 use crate::policy::Policy;
 use crate::provider::resource;
@@ -85,7 +86,7 @@ pub fn probe(
         (points, sent_points),
         (records, sent_records),
     ] = [outcome(), outcome(), outcome()];
-    let built = exporters(&bounded, manifest, [spans, points, records])?;
+    let built = exporters(&bounded, policy, manifest, [spans, points, records])?;
     // An exporter keeps its time: this is longer.
     let wait = |sent: &Receiver<Outcome>| {
         sent.recv_timeout(limit.saturating_mul(2))
@@ -97,7 +98,7 @@ pub fn probe(
         let provider = SdkTracerProvider::builder()
             .with_resource(resource.clone())
             .with_sampler(Sampler::AlwaysOn)
-            .with_simple_exporter(outgoing_spans(exporter, policy, plan))
+            .with_simple_exporter(Described::new(exporter, plan))
             .build();
         let mut span = provider.tracer(SCOPE).start(NAME);
         span.set_attribute(mark());
@@ -117,7 +118,7 @@ pub fn probe(
     let logs = built.logs.map(|exporter| {
         let provider = SdkLoggerProvider::builder()
             .with_resource(resource)
-            .with_simple_exporter(outgoing_logs(exporter, policy))
+            .with_simple_exporter(exporter)
             .build();
         let logger = provider.logger(SCOPE);
         let mut record = logger.create_log_record();

@@ -1,4 +1,5 @@
-//! What happens to spans and log records on their way to the exporter's queue: failed operations are kept, and baggage becomes attributes of log records.
+//! What happens to spans and log records on their way to the exporter's queue: exceptions are told, failed operations are kept, and baggage becomes
+//! attributes of log records.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +15,10 @@ use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 use crate::baggage::AllowList;
 use crate::bindings::exports::floe::telemetry::configuration::Plan;
 use crate::clock::Clock;
+use crate::exception::Exceptions;
 use crate::export::Counter;
 use crate::failed::{FailedOperations, OperationStart};
+use crate::span_context::KNOWN;
 
 /// A span processor in front of the one that exports.
 #[derive(Debug)]
@@ -23,20 +26,28 @@ pub struct FloeSpanProcessor<P> {
     inner: P,
     counter: Arc<Counter>,
     failed: Option<FailedOperations>,
+    exceptions: Option<Exceptions>,
 }
 
 impl<P> FloeSpanProcessor<P> {
-    /// A processor for a plan. Operations that may fail yet wait by this clock.
+    /// A processor for a plan. Operations that may fail yet wait by this clock. Exceptions stay the events of their spans.
     pub fn new(inner: P, plan: &Plan, clock: Arc<dyn Clock>) -> Self {
-        Self::counted(inner, plan, clock, Arc::default())
+        Self::telling(inner, plan, clock, Arc::default(), None)
     }
 
-    /// The same, counting what goes on to the exporter.
-    pub(crate) fn counted(inner: P, plan: &Plan, clock: Arc<dyn Clock>, counter: Arc<Counter>) -> Self {
+    /// The same, counting what goes on to the exporter, and telling exceptions as the plan says.
+    pub(crate) fn telling(
+        inner: P,
+        plan: &Plan,
+        clock: Arc<dyn Clock>,
+        counter: Arc<Counter>,
+        exceptions: Option<Exceptions>,
+    ) -> Self {
         Self {
             inner,
             counter,
             failed: FailedOperations::new(&plan.sampler.failed, clock),
+            exceptions,
         }
     }
 }
@@ -52,7 +63,12 @@ impl<P: SpanProcessor> SpanProcessor for FloeSpanProcessor<P> {
         self.inner.on_start(span, context);
     }
 
-    fn on_end(&self, span: SpanData) {
+    fn on_end(&self, mut span: SpanData) {
+        if let Some(exceptions) = &self.exceptions
+            && !span.events.is_empty()
+        {
+            exceptions.of_span(&mut span);
+        }
         if span.span_context.is_sampled() {
             self.counter.produced();
             self.inner.on_end(span);
@@ -95,6 +111,10 @@ impl<P: LogProcessor> LogProcessor for FloeLogProcessor<P> {
                     record.add_attribute(attribute.key, value);
                 }
             }
+        }
+        if let Some(context) = record.trace_context().cloned() {
+            let flags = context.trace_flags.map(|flags| flags & KNOWN);
+            record.set_trace_context(context.trace_id, context.span_id, flags);
         }
         self.counter.produced();
         self.inner.emit(record, scope);

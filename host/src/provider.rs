@@ -5,12 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
+use opentelemetry::logs::LoggerProvider as _;
 use opentelemetry::metrics::{Counter as SdkCounter, Histogram, MeterProvider};
 use opentelemetry::propagation::{Injector, TextMapPropagator};
-use opentelemetry::trace::TracerProvider;
-use opentelemetry::{Context, KeyValue, global};
+use opentelemetry::trace::{SpanContext, TracerProvider};
+use opentelemetry::{Context, InstrumentationScope, KeyValue, global};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::{
     BatchConfig as LogBatchConfig, BatchConfigBuilder as LogBatchConfigBuilder, BatchLogProcessor,
@@ -18,7 +19,9 @@ use opentelemetry_sdk::logs::{
 };
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::resource::TelemetryResourceDetector;
-use opentelemetry_sdk::trace::{BatchConfig, BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider};
+use opentelemetry_sdk::trace::{
+    BatchConfig, BatchConfigBuilder, BatchSpanProcessor, SdkTracer, SdkTracerProvider,
+};
 
 use crate::attribute;
 use crate::baggage::AllowList;
@@ -26,9 +29,13 @@ use crate::bindings::exports::floe::telemetry::configuration::{Batch, Exporters,
 use crate::carrier::{EnvList, Environment, RunTags};
 use crate::clock::{Clock, SystemClock};
 use crate::component::Component;
-use crate::destination::{exporters, outgoing_logs, outgoing_spans};
+use crate::destination::exporters;
 use crate::error::{Error, Undelivered, render};
-use crate::export::{Counter, Counts};
+use crate::exception::Exceptions;
+use crate::export::{Counter, Counts, Described};
+use crate::ids::Ids;
+use crate::inflight::{self, InFlight};
+use crate::levels::Levels;
 use crate::manifest::Manifest;
 use crate::policy::Policy;
 use crate::processor::{FloeLogProcessor, FloeSpanProcessor};
@@ -47,16 +54,20 @@ pub struct TelemetryProvider {
     propagator: FloePropagator,
     tracer: Option<ScopedTracer>,
     context: Context,
-    sdk: Option<Sdk>,
+    levels: Levels,
+    sdk: Option<Arc<Sdk>>,
 }
 
+/// What a plan set up.
 #[derive(Debug)]
-struct Sdk {
+pub(crate) struct Sdk {
     plan: Plan,
     tracer_provider: SdkTracerProvider,
     meter_provider: SdkMeterProvider,
     logger_provider: SdkLoggerProvider,
     instruments: HashMap<String, Instrument>,
+    exceptions: Exceptions,
+    in_flight: InFlight,
     spans: Arc<Counter>,
     logs: Arc<Counter>,
     metrics: Arc<Counter>,
@@ -76,12 +87,15 @@ impl TelemetryProvider {
         if !plan.warnings.is_empty() {
             say(&render(&manifest.file, &plan.warnings));
         }
+        let levels = Levels::new(Some(&plan.logging));
         let sdk = if plan.enabled {
-            Some(Sdk::start(&policy, plan, manifest)?)
+            let sdk = Arc::new(Sdk::start(&policy, plan, manifest)?);
+            inflight::start(&sdk, policy.clone())?;
+            Some(sdk)
         } else {
             None
         };
-        Ok(Self::with(policy, sdk))
+        Ok(Self::with(policy, levels, sdk))
     }
 
     /// Telemetry as a manifest says or, where that cannot be had, the reason in the log and nothing but context
@@ -104,12 +118,13 @@ impl TelemetryProvider {
         });
         Self::with(
             component.map_or_else(Policy::unavailable, Policy::unconfigured),
+            Levels::new(None),
             None,
         )
     }
 
     /// Makes these the telemetry of the process.
-    fn with(policy: Policy, sdk: Option<Sdk>) -> Self {
+    fn with(policy: Policy, levels: Levels, sdk: Option<Arc<Sdk>>) -> Self {
         let tracer = sdk.as_ref().map(|sdk| {
             let provider = ScopedTracerProvider::new(sdk.tracer_provider.clone(), sdk.plan.sampler.scoped);
             global::set_tracer_provider(provider.clone());
@@ -124,6 +139,7 @@ impl TelemetryProvider {
             propagator,
             tracer,
             context,
+            levels,
             sdk,
         }
     }
@@ -176,17 +192,18 @@ impl TelemetryProvider {
         self.tracer.as_ref()
     }
 
+    /// What is logged.
+    pub(crate) fn levels(&self) -> &Levels {
+        &self.levels
+    }
+
     pub(crate) fn logger_provider(&self) -> Option<&SdkLoggerProvider> {
         self.sdk.as_ref().map(|sdk| &sdk.logger_provider)
     }
 
-    /// Records a measurement on an instrument of the plan.
-    pub(crate) fn record(&self, instrument: &str, value: f64, attributes: &[KeyValue]) {
-        match self.sdk.as_ref().and_then(|sdk| sdk.instruments.get(instrument)) {
-            Some(Instrument::Counter(counter)) => counter.add(value as u64, attributes),
-            Some(Instrument::Histogram(histogram)) => histogram.record(value, attributes),
-            None => {}
-        }
+    /// What the plan set up, if telemetry is enabled.
+    pub(crate) fn sdk(&self) -> Option<&Sdk> {
+        self.sdk.as_deref()
     }
 
     /// Delivers what is left and ends telemetry, within the plan's time. Calling it again does nothing.
@@ -238,6 +255,7 @@ impl Sdk {
         let [span_counter, log_counter, metric_counter] = <[Arc<Counter>; 3]>::default();
         let exporters = exporters(
             &plan.exporters,
+            policy,
             manifest,
             [&span_counter, &metric_counter, &log_counter].map(|counter| Arc::clone(counter) as _),
         )
@@ -245,21 +263,9 @@ impl Sdk {
         let resource = resource(policy, &plan);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
 
-        let mut tracer_provider = SdkTracerProvider::builder()
-            .with_sampler(FloeSampler::with_clock(policy.clone(), &plan, Arc::clone(&clock)))
-            .with_resource(resource.clone());
-        if let Some(exporter) = exporters.spans {
-            let processor = BatchSpanProcessor::builder(outgoing_spans(exporter, policy, &plan))
-                .with_batch_config(span_batch(&plan.batches.spans))
-                .build();
-            let processor = FloeSpanProcessor::counted(processor, &plan, clock, Arc::clone(&span_counter));
-            tracer_provider = tracer_provider.with_span_processor(processor);
-        }
-        let tracer_provider = tracer_provider.build();
-
         let mut logger_provider = SdkLoggerProvider::builder().with_resource(resource.clone());
         if let Some(exporter) = exporters.logs {
-            let processor = BatchLogProcessor::builder(outgoing_logs(exporter, policy))
+            let processor = BatchLogProcessor::builder(exporter)
                 .with_batch_config(log_batch(&plan.batches.logs))
                 .build();
             logger_provider = logger_provider.with_log_processor(FloeLogProcessor {
@@ -269,6 +275,26 @@ impl Sdk {
             });
         }
         let logger_provider = logger_provider.build();
+        let exceptions = Exceptions::new(&plan, policy, &logger_provider);
+
+        let mut tracer_provider = SdkTracerProvider::builder()
+            .with_sampler(FloeSampler::with_clock(policy.clone(), &plan, Arc::clone(&clock)))
+            .with_id_generator(Ids::default())
+            .with_resource(resource.clone());
+        if let Some(exporter) = exporters.spans {
+            let processor = BatchSpanProcessor::builder(Described::new(exporter, &plan))
+                .with_batch_config(span_batch(&plan.batches.spans))
+                .build();
+            let processor = FloeSpanProcessor::telling(
+                processor,
+                &plan,
+                clock,
+                Arc::clone(&span_counter),
+                Some(exceptions.clone()),
+            );
+            tracer_provider = tracer_provider.with_span_processor(processor);
+        }
+        let tracer_provider = tracer_provider.build();
 
         let mut meter_provider = SdkMeterProvider::builder().with_resource(resource);
         if let Some(exporter) = exporters.metrics {
@@ -281,6 +307,8 @@ impl Sdk {
 
         Ok(Self {
             instruments: instruments(&meter_provider, &plan),
+            exceptions,
+            in_flight: InFlight::new(plan.operations, logger_provider.logger(SCOPE)),
             plan,
             tracer_provider,
             meter_provider,
@@ -290,6 +318,36 @@ impl Sdk {
             metrics: metric_counter,
             ended: AtomicBool::new(false),
         })
+    }
+
+    /// The tracer of what other processes began.
+    pub(crate) fn tracer(&self) -> SdkTracer {
+        self.tracer_provider.tracer(SCOPE)
+    }
+
+    /// The operations that are open.
+    pub(crate) fn in_flight(&self) -> &InFlight {
+        &self.in_flight
+    }
+
+    /// Whether nothing is delivered any more.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.ended.load(Ordering::SeqCst)
+    }
+
+    /// Tells an exception of a span that nobody records.
+    pub(crate) fn log_exception(&self, span: &SpanContext, time: SystemTime, attributes: &[KeyValue]) {
+        let scope = InstrumentationScope::builder(SCOPE).build();
+        self.exceptions.log(&scope, span, time, attributes);
+    }
+
+    /// Records a measurement on an instrument of the plan.
+    pub(crate) fn record(&self, instrument: &str, value: f64, attributes: &[KeyValue]) {
+        match self.instruments.get(instrument) {
+            Some(Instrument::Counter(counter)) => counter.add(value as u64, attributes),
+            Some(Instrument::Histogram(histogram)) => histogram.record(value, attributes),
+            None => {}
+        }
     }
 
     /// The three signals end at the same time, each on a thread of its own, and none is waited for longer than the plan says: the SDK's

@@ -45,6 +45,8 @@ class Span:
     description: str
     attributes: dict[str, Any]
     events: list[dict[str, Any]]
+    links: list[str]
+    """Ids of the spans."""
     resource: dict[str, Any]
 
 
@@ -162,6 +164,7 @@ def span_of(span: dict[str, Any], resource: dict[str, Any]) -> Span:
         description=status.get("message", ""),
         attributes=attributes(span.get("attributes", [])),
         events=span.get("events", []),
+        links=[link["spanId"] for link in span.get("links", [])],
         resource=resource,
     )
 

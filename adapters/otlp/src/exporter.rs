@@ -23,6 +23,7 @@ use crate::collector::Collector;
 use crate::failure::{Accepted, BuildError, Failure};
 use crate::runtime::Runtime;
 use crate::signal::{Logs, Metrics, Signal, Traces};
+use crate::texts::Redactor;
 
 /// Who learns what became of exports.
 pub trait Observer: Debug + Send + Sync {
@@ -36,6 +37,7 @@ pub struct Exporter<S> {
     client: Client,
     runtime: Runtime,
     observer: Arc<dyn Observer>,
+    redactor: Arc<dyn Redactor>,
     resource: ResourceAttributesWithSchema,
     signal: PhantomData<S>,
 }
@@ -46,21 +48,24 @@ impl<S: Signal> Exporter<S> {
         collector: &Collector,
         runtime: &Runtime,
         observer: Arc<dyn Observer>,
+        redactor: Arc<dyn Redactor>,
     ) -> Result<Self, BuildError> {
         Ok(Self {
             client: Client::new(collector)?,
             runtime: runtime.clone(),
             observer,
+            redactor,
             resource: ResourceAttributesWithSchema::default(),
             signal: PhantomData,
         })
     }
 
-    async fn send(&self, request: S::Request) -> OTelSdkResult {
+    async fn send(&self, mut request: S::Request) -> OTelSdkResult {
         let items = S::items(&request);
         if items == 0 {
             return Ok(());
         }
+        self.redactor.redact(&mut request);
         let result = self.runtime.run(self.client.send::<S>(&request)).await;
         self.observer.exported(items, &result);
         match result {

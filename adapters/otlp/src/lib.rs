@@ -2,7 +2,8 @@
 //!
 //! The messages, their encoding and the transports are OpenTelemetry's, tonic's, hyper's and reqwest's. The exporters around them are this crate's,
 //! since those of `opentelemetry-otlp` complete what they are given from the variables `OTEL_EXPORTER_OTLP_*`, and keep to themselves what the
-//! Collector answered: here nothing is read from the environment, and an [`Observer`] learns what became of every export.
+//! Collector answered: here nothing is read from the environment, nothing leaves that a [`Redactor`] has not seen, and an [`Observer`] learns what
+//! became of every export.
 //!
 //! The exporters run on a Tokio runtime of their own: a caller may have no runtime, or one with a single worker that is blocked in a flush, and
 //! export goes on all the same. The SDK's batch processors call them on threads of their own, never on the caller's.
@@ -14,6 +15,7 @@ mod failure;
 mod reach;
 mod runtime;
 mod signal;
+mod texts;
 mod tls;
 
 pub use collector::{Collector, Headers, TlsSource, Transport};
@@ -22,4 +24,5 @@ pub use failure::{Accepted, BuildError, Failure};
 pub use reach::{Reach, Reached, Secured, Speech, Unreached};
 pub use runtime::Runtime;
 pub use signal::{Logs, Metrics, Signal, Traces};
+pub use texts::{Redactor, Texts, Visitor};
 pub use tls::{Tls, TlsError};

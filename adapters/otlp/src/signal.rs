@@ -13,13 +13,14 @@ use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use prost::Message;
 
 use crate::failure::Accepted;
+use crate::texts::Texts;
 
 /// One of OpenTelemetry's signals.
 pub trait Signal: Debug + Default + Send + Sync + 'static {
     /// Path of the gRPC method.
     const METHOD: &'static str;
     /// Request.
-    type Request: Message + Clone + 'static;
+    type Request: Message + Texts + Clone + 'static;
     /// Answer.
     type Response: Message + Default + 'static;
 

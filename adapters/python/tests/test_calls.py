@@ -94,12 +94,12 @@ def test_a_large_argument_and_a_small_one() -> None:
     for size in (10, 100_000, 5_000, 50_000, 1):
         assert policy.redact(["x" * size]) == ["x" * size]
         assert policy.child_baggage("a=" + "x" * min(size, 8000)) == "a=" + "x" * min(size, 8000)
-    instance = policy._threads.instance
+    instance = policy._idle[-1]
     assert [arena.size <= 64 * 1024 for arena in instance._calls._arenas] == [True]
 
 
 def test_a_wrong_number_of_arguments() -> None:
-    instance = Policy.load(calls=PreparedCalls)._threads.instance
+    instance = Policy.load(calls=PreparedCalls)._idle[-1]
     for arguments in ((), ("a", "b"), (1,)):
         with pytest.raises(Exception, match="FLOE-C006"):
             instance.call("propagation.child-baggage", *arguments)
@@ -140,7 +140,7 @@ def test_the_layout_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_trap_is_an_error_both_ways() -> None:
     for strategy in (PreparedCalls, StockCalls):
-        instance = Policy.load(calls=strategy)._threads.instance
+        instance = Policy.load(calls=strategy)._idle[-1]
         instance._calls.deadline(0)
         call = instance._prepare("errors.redact")
         with pytest.raises(wasmtime.WasmtimeError):

@@ -70,8 +70,8 @@ def check_build(collector: Collector) -> None:
     bad = nodes["dbt.model bad"]
     assert bad.status == 2
     assert "no access, password=***" in bad.description
-    [(event, exception)] = bad.events
-    assert event == "exception"
+    assert [event for event, _ in bad.events] == ["dbt.compile", "dbt.execute", "exception"]
+    exception = bad.events[2][1]
     assert exception["exception.message"] == bad.description
     failed = nodes["dbt.test accepted_values_good_id__2"]
     assert (failed.attributes["error.type"], failed.attributes["floe.dbt.failures"]) == (
@@ -80,8 +80,8 @@ def check_build(collector: Collector) -> None:
     )
     assert failed.description.startswith("Got 1 result")
 
-    log = collector.log("START sql view model main.good")
-    assert (log.logger, log.span_id, log.severity) == ("dbt", nodes["dbt.model good"].span_id, "INFO")
+    [log] = [each for each in collector.logs if "ERROR creating sql table model main.bad" in str(each.body)]
+    assert (log.logger, log.span_id, log.severity) == ("dbt", bad.span_id, "ERROR")
     assert collector.log("Concurrency: 2 threads").span_id == command.span_id
     tests = {point.attributes["floe.outcome"]: point.value for point in collector.metric("floe.dbt.tests")}
     assert tests == {"success": 1, "failure": 1}
@@ -164,8 +164,13 @@ def test_the_runner_twice_in_a_process(project: Path, manifest: Manifest, collec
         "import floe_telemetry.engine as e\n"
         "def trap(*a, **k): raise e.ComponentError('FLOE-C006', 'trap', '')\ne.Instance.call = trap",
         # The adapter itself is broken, in ways that `except Exception` does not catch.
-        "import floe_telemetry.dbt as d\n"
-        "def broken(*a, **k): raise SystemExit('broken')\nd.Invocation._take = broken",
+        "import floe_telemetry.dbt.callback as d\n"
+        "def broken(*a, **k): raise SystemExit('broken')\n"
+        "made = d.Callback.__init__\n"
+        "def make(self, provider):\n"
+        "    made(self, provider)\n"
+        "    self._takers = dict.fromkeys(self._takers, broken)\n"
+        "d.Callback.__init__ = make",
     ],
 )
 def test_a_fault_of_ours_is_not_dbts(

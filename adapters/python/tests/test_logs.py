@@ -74,7 +74,7 @@ def test_levels_and_text(manifest: Manifest, collector: Collector, tmp_path: Pat
     )
     path = manifest(collector.endpoint, "logging: {log_level: WARNING, json_output: false}")
     [line] = run(code, path, tmp_path).splitlines()
-    assert line.endswith("WARNING  root: high")
+    assert line.endswith("WARNING  root: high floe.namespace=acme.sales")
     assert [log.body for log in collector.logs] == ["high"]
 
 
@@ -98,3 +98,127 @@ floe_telemetry.init().shutdown()
 assert before == (logging.getLogger().handlers, logging.getLogRecordFactory(), logging.basicConfig, logging.config.dictConfig)
 """
     run(code, manifest(collector.endpoint), tmp_path)
+
+
+def test_levels_of_loggers_change_while_the_process_runs(
+    manifest: Manifest, collector: Collector, tmp_path: Path
+) -> None:
+    code = """
+import logging, floe_telemetry
+floe_telemetry.init()
+noisy, app = logging.getLogger("noisy.part"), logging.getLogger("app.part")
+noisy.info("no"); noisy.warning("yes 1"); app.debug("no")
+logging.getLogger("noisy").setLevel("INFO"); logging.getLogger("app").setLevel("DEBUG")
+noisy.info("yes 2"); app.debug("yes 3")
+"""
+    path = manifest(collector.endpoint, "logging: {log_level: INFO, loggers: {noisy: WARNING}}")
+    lines = [json.loads(line)["message"] for line in run(code, path, tmp_path).splitlines()]
+    assert lines == [log.body for log in collector.logs] == ["yes 1", "yes 2", "yes 3"]
+
+
+@pytest.mark.parametrize("json_output", ["true", "false"])
+def test_console_lines_are_redacted(
+    json_output: str, manifest: Manifest, collector: Collector, tmp_path: Path
+) -> None:
+    code = """
+import logging, floe_telemetry
+floe_telemetry.init()
+extra = {"password": "hunter2", "deep": {"api_key": ["hunter2"], "rows": 3}}
+try: raise ValueError("password=hunter2")
+except ValueError: logging.exception("password=%s", "hunter2", extra=extra)
+"""
+    path = manifest(collector.endpoint, f"logging: {{json_output: {json_output}}}")
+    printed = run(code, path, tmp_path)
+    assert "hunter2" not in printed
+    assert "password=***" in printed
+    assert '"rows": 3' in printed
+    assert b"hunter2" not in b"".join(collector.raw)
+
+
+def test_a_line_for_people_has_the_ids_after_the_message(
+    manifest: Manifest, collector: Collector, tmp_path: Path
+) -> None:
+    code = """
+import logging, floe_telemetry
+t = floe_telemetry.init()
+with t.compile("sales"): logging.warning("read", extra={"rows": 3, "file": "a b"})
+"""
+    path = manifest(collector.endpoint, "logging: {json_output: false}")
+    [line] = run(code, path, tmp_path).splitlines()
+    log = collector.log("read")
+    assert log.body == "read"
+    ids = f"trace_id={log.trace_id} span_id={log.span_id} trace_flags=03 floe.namespace=acme.sales"
+    assert line.endswith(f'root: read rows=3 file="a b" {ids}')
+
+
+def test_extra_lists_and_mappings_are_kept(manifest: Manifest, collector: Collector, tmp_path: Path) -> None:
+    code = """
+import logging, floe_telemetry
+floe_telemetry.init()
+itself = ["a"]; itself.append(itself)
+logging.warning("kept", extra={"names": ["a", 1], "itself": itself, "kind": ValueError})
+"""
+    run(code, manifest(collector.endpoint), tmp_path)
+    found = collector.log("kept").attributes
+    assert (found["names"], found["itself"]) == (["a", 1], ["a", "..."])
+    assert found["kind"] == "<class 'ValueError'>"
+
+
+def test_ids_pass_a_queue_and_a_thread(manifest: Manifest, collector: Collector, tmp_path: Path) -> None:
+    code = """
+import contextvars, logging, logging.handlers, queue, threading, floe_telemetry
+t = floe_telemetry.init()
+waiting = queue.SimpleQueue()
+app = logging.getLogger("app"); app.propagate = False
+app.addHandler(logging.handlers.QueueHandler(waiting))
+listener = logging.handlers.QueueListener(waiting, *logging.getLogger().handlers)
+with t.compile("sales"):
+    app.warning("queued")
+    work = contextvars.copy_context().run
+    thread = threading.Thread(target=work, args=(logging.warning, "threaded")); thread.start(); thread.join()
+listener.start(); listener.stop()
+"""
+    run(code, manifest(collector.endpoint), tmp_path)
+    span = collector.span("floe.compile sales")
+    for text in ("queued", "threaded"):
+        log = collector.log(text)
+        assert (log.trace_id, log.span_id) == (span.trace_id, span.span_id)
+
+
+@pytest.mark.parametrize("factory", ["PrintLoggerFactory", "stdlib.LoggerFactory"])
+def test_structlog(factory: str, manifest: Manifest, collector: Collector, tmp_path: Path) -> None:
+    code = f"""
+import logging, structlog, floe_telemetry
+from floe_telemetry.logs import structlog_processor
+t = floe_telemetry.init()
+structlog.configure(processors=[structlog_processor, structlog.processors.JSONRenderer()],
+    logger_factory=structlog.{factory}())
+log = structlog.get_logger("app")
+with t.compile("sales"):
+    log.info("loaded", rows=3, names=["a"], password="hunter2")
+    try: 1 / 0
+    except ZeroDivisionError: log.error("failed", exc_info=True)
+logging.getLogger("app").warning("plain")
+"""
+    run(code, manifest(collector.endpoint), tmp_path)
+    assert [log.body for log in collector.logs] == ["loaded", "failed", "plain"]
+    log = collector.log("loaded")
+    assert (log.attributes["rows"], log.attributes["names"]) == (3, ["a"])
+    assert log.attributes["password"] == "***"
+    assert log.span_id == collector.span("floe.compile sales").span_id
+    assert collector.log("failed").attributes["exception.type"] == "ZeroDivisionError"
+
+
+def test_structlogs_dicts_are_taken_apart(manifest: Manifest, collector: Collector, tmp_path: Path) -> None:
+    code = """
+import structlog, floe_telemetry
+floe_telemetry.init()
+structlog.configure(processors=[structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+    logger_factory=structlog.stdlib.LoggerFactory())
+structlog.get_logger("app").warning("loaded", rows=3)
+"""
+    [line] = run(code, manifest(collector.endpoint), tmp_path).splitlines()
+    assert (json.loads(line)["message"], json.loads(line)["rows"]) == ("loaded", 3)
+    log = collector.log("loaded")
+    assert (log.body, log.attributes["rows"]) == ("loaded", 3)
+    assert not {"_name", "_logger"} & set(log.attributes)

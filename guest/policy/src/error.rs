@@ -60,15 +60,21 @@ fn error_type(given: &str, message: &str) -> String {
         .lines()
         .rev()
         .find_map(named_error)
-        .map_or_else(|| OTHER.to_owned(), |name| format!("{name}Error"))
+        .map_or_else(
+            || OTHER.to_owned(),
+            |name| format!("{}Error", name.replace(' ', "")),
+        )
 }
 
-/// The name of a line that starts with `Name Error:` or `Name Error in`.
+/// The name of a line that starts with `Name Error:` or `Name Error in`; DuckDB's may be of several words.
 fn named_error(line: &str) -> Option<&str> {
     let (name, rest) = line.trim_start_matches([' ', '\t']).split_once(" Error")?;
-    let is_name = name.starts_with(|first: char| first.is_ascii_uppercase())
-        && name.len() > 1
-        && name.chars().skip(1).all(|letter| letter.is_ascii_lowercase());
+    let is_word = |word: &str| {
+        word.starts_with(|first: char| first.is_ascii_uppercase())
+            && word.len() > 1
+            && word.chars().skip(1).all(|letter| letter.is_ascii_lowercase())
+    };
+    let is_name = name.split(' ').count() <= 3 && name.split(' ').all(is_word);
     (is_name && rest.starts_with([' ', ':'])).then_some(name)
 }
 
@@ -119,6 +125,13 @@ mod tests {
         assert_eq!(
             of("", "Runtime Error in model orders\n  Catalog Error: no table"),
             "CatalogError"
+        );
+        assert_eq!(
+            of(
+                "",
+                "Runtime Error in model orders\n  Invalid Input Error: no access"
+            ),
+            "InvalidInputError"
         );
         assert_eq!(of("something went wrong at 12:30", "x"), OTHER);
     }

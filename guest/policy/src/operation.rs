@@ -15,6 +15,8 @@ use convention::{convention, described};
 
 /// What a host says of an operation that nobody ended.
 const ABANDONED: &str = "abandoned";
+/// A part of a microbatch model, which a host tells from its model by this resource type.
+const BATCH: &str = "batch";
 
 /// Begins an operation.
 pub fn begin(kind: OperationKind, name: &str, facts: &[KeyValue]) -> Beginning {
@@ -30,9 +32,15 @@ pub fn begin(kind: OperationKind, name: &str, facts: &[KeyValue]) -> Beginning {
         OperationKind::Custom => name.to_owned(),
         OperationKind::DbtNode => {
             let resource = fact(facts, "resource_type").unwrap_or_else(|| "node".to_owned());
-            if resource == "model" {
+            if matches!(resource.as_str(), "model" | BATCH) {
                 attributes.push(attribute(attribute::DBT_MODEL, name));
             }
+            // dbt calls the SQL of on-run-start and on-run-end an operation, which everything is here.
+            let resource = if resource == "operation" {
+                "hook"
+            } else {
+                &resource
+            };
             format!("dbt.{resource} {name}")
         }
         OperationKind::AssetMaterialization | OperationKind::AssetObservation => {
@@ -65,7 +73,15 @@ pub fn end(
     exception: Option<&Exception>,
     redactor: &Redactor,
 ) -> Ending {
-    let outcome = outcome(status);
+    let resource = fact(facts, "resource_type").unwrap_or_default();
+    let bad_data = (kind == OperationKind::DbtNode)
+        .then(|| bad_data(&resource, status))
+        .flatten();
+    let outcome = if bad_data.is_some() {
+        Outcome::Failure
+    } else {
+        outcome(status)
+    };
     let failed = matches!(outcome, Outcome::Failure | Outcome::Error);
     let classified = exception.map(|found| error::classify(found, redactor));
     let remark = classified
@@ -75,7 +91,7 @@ pub fn end(
     let exception = classified.filter(|_| failed);
     let error_type = failed.then(|| match (&exception, kind, outcome) {
         _ if status == ABANDONED => ABANDONED.to_owned(),
-        (_, OperationKind::DbtNode, Outcome::Failure) => "dbt.test_failure".to_owned(),
+        _ if bad_data.is_some() => bad_data.unwrap_or_default().to_owned(),
         (_, OperationKind::AssetCheck, Outcome::Failure) => "dagster.check_failure".to_owned(),
         (Some(exception), ..) => exception.type_.clone(),
         (None, OperationKind::Command | OperationKind::PipelineRun, _) => "exit_code".to_owned(),
@@ -111,11 +127,12 @@ pub fn end(
         status: if failed { Status::Error } else { Status::Unset },
         description,
         attributes,
-        exception,
+        // Nothing was thrown where the data is bad.
+        exception: exception.filter(|_| bad_data.is_none()),
         measurements: measurements(
             kind,
             name,
-            word(outcome),
+            outcome,
             seconds.max(0.0),
             facts,
             error_type.as_deref(),
@@ -145,6 +162,17 @@ fn assets(facts: &[KeyValue], key: &str) -> Vec<String> {
         .unwrap_or_default()
 }
 
+/// The type of failure where a node of dbt ran and its data is bad. Of a source `error` means just that: it is stale past
+/// `error_after`, and one that could not be asked is a `runtime error`.
+fn bad_data(resource: &str, status: &str) -> Option<&'static str> {
+    match (resource, status.trim().to_ascii_lowercase().as_str()) {
+        ("source", "error" | "fail") => Some("dbt.stale_source"),
+        (_, "fail") => Some("dbt.test_failure"),
+        (_, "partial success") => Some("dbt.partial_success"),
+        _ => None,
+    }
+}
+
 /// A tool's word for how something ended. What is not known counts as an error: silence would hide it.
 fn outcome(status: &str) -> Outcome {
     let status = status.trim().to_ascii_lowercase();
@@ -154,7 +182,7 @@ fn outcome(status: &str) -> Outcome {
         .unwrap_or(&status);
     match word {
         "success" | "pass" | "ok" | "0" => Outcome::Success,
-        "warning" | "warn" | "partial success" | "up_for_retry" => Outcome::Warning,
+        "warning" | "warn" | "up_for_retry" => Outcome::Warning,
         "failure" | "fail" | "failed" => Outcome::Failure,
         "skipped" | "skip" | "no-op" | "reused" => Outcome::Skipped,
         // An interrupt, or a request to end, is somebody's wish.
@@ -179,7 +207,7 @@ fn word(outcome: Outcome) -> &'static str {
 fn measurements(
     kind: OperationKind,
     name: &str,
-    outcome: &str,
+    outcome: Outcome,
     seconds: f64,
     facts: &[KeyValue],
     error_type: Option<&str>,
@@ -187,7 +215,7 @@ fn measurements(
 ) -> Vec<Measurement> {
     let word = convention(kind).word;
     let record = |instrument: &str, value: f64, mut attributes: Vec<KeyValue>| {
-        attributes.push(attribute(attribute::OUTCOME, outcome));
+        attributes.push(attribute(attribute::OUTCOME, self::word(outcome)));
         if let Some(error_type) = error_type {
             attributes.push(attribute(attribute::ERROR_TYPE, error_type));
         }
@@ -198,6 +226,9 @@ fn measurements(
         }
     };
     let resource_type = fact(facts, "resource_type").unwrap_or_default();
+    if kind == OperationKind::DbtNode && resource_type == BATCH {
+        return Vec::new(); // its model counts
+    }
     let mut all = match kind {
         OperationKind::PipelineRun => {
             let of = attribute(attribute::PIPELINE_NAME, name);
@@ -224,7 +255,10 @@ fn measurements(
         )],
     };
     match kind {
-        OperationKind::DbtNode if matches!(resource_type.as_str(), "test" | "unit_test") => {
+        OperationKind::DbtNode
+            if matches!(resource_type.as_str(), "test" | "unit_test")
+                && !matches!(outcome, Outcome::Skipped | Outcome::Cancelled) =>
+        {
             all.push(record(instrument::DBT_TESTS, 1.0, Vec::new()));
         }
         OperationKind::DagsterRun => {

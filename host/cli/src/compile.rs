@@ -3,30 +3,26 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use floe_telemetry::{Component, Error, Manifest, OperationKind, Policy, Problem, TelemetryProvider};
+use floe_telemetry::{Component, Error, Manifest, Operation, Policy, Problem};
 
 use crate::plan;
 
-/// Compiles a manifest into `telemetry.json` in `directory`, each stage an operation.
-pub(crate) fn compile(
-    telemetry: &TelemetryProvider,
-    manifest: &Path,
-    directory: &Path,
-) -> Result<PathBuf, Error> {
-    let stage = |name: &str| telemetry.operation(OperationKind::CompileStage, name);
-    let manifest = stage("load").run(|operation| {
+/// Compiles a manifest into `telemetry.json` in `directory`, by the stages of a compile.
+pub(crate) fn compile(compile: &Operation<'_>, manifest: &Path, directory: &Path) -> Result<PathBuf, Error> {
+    let manifest = compile.stage("load").run(|operation| {
         let manifest = Manifest::read(manifest)?;
         operation.fact("bytes", manifest.text.len() as i64);
         tracing::info!(manifest = manifest.file, "manifest loaded");
         Ok::<_, Problem>(manifest)
     })?;
-    let plan = stage("validate").run(|operation| {
+    let plan = compile.stage("validate").run(|operation| {
         let (_, plan) = Policy::configure(Component::load()?, &manifest)?;
         operation.fact("warnings", plan.warnings.len() as i64);
         tracing::info!(environment = plan.environment, "manifest valid");
         Ok::<_, Error>(plan)
     })?;
-    stage("generate")
+    compile
+        .stage("generate")
         .run(|operation| {
             let artifact = directory.join("telemetry.json");
             let text = format!("{:#}\n", plan::shown(&plan));

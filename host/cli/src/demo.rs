@@ -116,13 +116,11 @@ fn pipeline(
     endpoint: &str,
 ) -> Result<Outcome, Failure> {
     let mut launched = None;
-    telemetry
-        .operation(OperationKind::Compile, "sales")
-        .run(|operation| {
-            compile::compile(telemetry, manifest, state)?;
-            launched = Some(operation.context().clone());
-            Ok::<_, Error>(())
-        })?;
+    telemetry.compile("sales").run(|operation| {
+        compile::compile(operation, manifest, state)?;
+        launched = Some(operation.context().clone());
+        Ok::<_, Error>(())
+    })?;
     let parent = launched.unwrap_or_default();
     let mut operation = telemetry
         .operation(OperationKind::PipelineRun, "daily_sales")

@@ -5,7 +5,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use floe_telemetry_otlp::{Accepted, Collector, Exporter, Failure, Observer, Runtime, Traces, Transport};
+use floe_telemetry_otlp::{
+    Accepted, Collector, Exporter, Failure, Observer, Redactor, Runtime, Texts, Traces, Transport,
+};
 use http::HeaderMap;
 use opentelemetry::trace::{Tracer as _, TracerProvider as _};
 use opentelemetry_sdk::trace::SdkTracerProvider;
@@ -32,6 +34,14 @@ impl Observer for Outcomes {
     }
 }
 
+/// Nothing is secret here.
+#[derive(Debug)]
+struct Unredacted;
+
+impl Redactor for Unredacted {
+    fn redact(&self, _: &mut dyn Texts) {}
+}
+
 /// Exports so many spans one by one and answers what became of each.
 pub(crate) fn export(collector: &Collector, spans: usize) -> Vec<Result<Accepted, Failure>> {
     export_with(collector, spans, |_| {})
@@ -44,8 +54,13 @@ pub(crate) fn export_with(
     before: impl Fn(usize),
 ) -> Vec<Result<Accepted, Failure>> {
     let outcomes = Arc::new(Outcomes::default());
-    let exporter: Exporter<Traces> =
-        Exporter::new(collector, &Runtime::start().unwrap(), Arc::clone(&outcomes) as _).unwrap();
+    let exporter: Exporter<Traces> = Exporter::new(
+        collector,
+        &Runtime::start().unwrap(),
+        Arc::clone(&outcomes) as _,
+        Arc::new(Unredacted),
+    )
+    .unwrap();
     let provider = SdkTracerProvider::builder()
         .with_simple_exporter(exporter)
         .build();

@@ -154,8 +154,8 @@ class Component:
 
 
 class Instance:
-    """One instance in a store of its own. Use it from one thread only, and throw it away when a call
-    failed.
+    """One instance in a store of its own. Use it from one thread at a time, and throw it away when a
+    call failed.
     """
 
     def __init__(

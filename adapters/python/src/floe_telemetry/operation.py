@@ -45,13 +45,16 @@ class Operation:
         self, provider: TelemetryProvider, kind: OperationKind, name: str, facts: dict[str, object]
     ) -> None:
         self._provider: Final = provider
-        self._kind: Final = kind
-        self._name: Final = name
+        self.kind: Final = kind
+        self.name: Final = name
         self._facts: Final = dict(facts)
         self._learnt: dict[str, object] = self._facts
         """What the policy is told at the end."""
         self._status: str | None = None
-        self._started = 0
+        self.started = 0
+        """Nanoseconds since 1970."""
+        self.beginning = Beginning(name, SpanKind.INTERNAL, {}, [])
+        """What the policy said of its start."""
         self._clock = 0.0
         self._ended = False
         self._adopted = False
@@ -77,21 +80,22 @@ class Operation:
         """
         context = _continued(otel_context.get_current(), self._provider.context) if parent is None else parent
         self._clock = time.perf_counter()
-        self._started = start_time or time.time_ns()
+        self.started = start_time or time.time_ns()
         sdk, policy = self._provider.sdk, self._provider.policy
         if sdk is None or policy is None:
             self.span, self.context = trace.get_current_span(context), context
             return self
         try:
-            beginning = policy.begin(self._kind, self._name, self._facts)
+            beginning = policy.begin(self.kind, self.name, self._facts)
             context = with_baggage(policy.child_baggage(baggage_text(context)), context)
         except Exception as error:
             warn_once("begin", "%s; operations have plain names", error)
-            beginning = Beginning(f"{self._kind} {self._name}", SpanKind.INTERNAL, {}, list(self._facts))
+            beginning = Beginning(f"{self.kind} {self.name}", SpanKind.INTERNAL, {}, list(self._facts))
         self._learnt = {name: self._facts[name] for name in beginning.recalls if name in self._facts}
         if span is not None:
             self._adopted = True
             self.span, self.context = span, trace.set_span_in_context(span, context)
+            span.update_name(beginning.name)
             span.set_attributes(beginning.attributes)
             return self
         with given(ids) if ids else contextlib.nullcontext():
@@ -101,16 +105,23 @@ class Operation:
                 trace.SpanKind[beginning.kind.name],
                 beginning.attributes,
                 links,
-                self._started,
+                self.started,
                 record_exception=False,
                 set_status_on_exception=False,
             )
+        self.beginning = beginning
         if sdk.failed and self.span.is_recording():
             sdk.failed.started(self.span.get_span_context(), visible_parent(context))
         self.context = trace.set_span_in_context(self.span, context)
         if sdk.failed:
             self.context = enclosed(self.context, self.span.get_span_context())
+        if sdk.in_flight is not None:
+            sdk.in_flight.began(self)
         return self
+
+    def stage(self, name: str, **facts: object) -> Operation:
+        """A stage of this compile: an operation below it, where the compile is the current one."""
+        return self._provider.operation(OperationKind.COMPILE_STAGE, name, **facts)
 
     def attach(self) -> None:
         """Makes the operation's context the current one of this thread."""
@@ -144,42 +155,24 @@ class Operation:
         sdk, policy = self._provider.sdk, self._provider.policy
         if sdk is None or policy is None:
             return None
+        if sdk.in_flight is not None:
+            sdk.in_flight.ended(self)
         self._learnt.update(facts)
         now = time.time_ns() if end_time is None else end_time
         # The wall clock may be set back while the work runs; it is right only where both times were given.
-        elapsed = (now - self._started) / _NANOSECONDS if end_time else time.perf_counter() - self._clock
+        elapsed = (now - self.started) / _NANOSECONDS if end_time else time.perf_counter() - self._clock
         word = status or self._status or _word(error)
         exception = exception_info(error) if isinstance(error, BaseException) else error
         try:
-            ending = policy.end(self._kind, self._name, word, max(0.0, elapsed), self._learnt, exception)
+            ending = policy.end(self.kind, self.name, word, max(0.0, elapsed), self._learnt, exception)
         except Exception as failure:
             warn_once("end", "%s; operations end without outcome", failure)
             ending = _plain_ending(word, exception)
-        self._finish(ending, now)
-        sdk.record(ending.measurements, self.context)
-        return ending.outcome
-
-    def _finish(self, ending: Ending, now: int) -> None:
-        if self.span.is_recording():
-            self.span.set_attributes(ending.attributes)
-            if ending.exception:
-                self.span.add_event(
-                    "exception",
-                    {
-                        name: text
-                        for name, text in (
-                            ("exception.type", ending.exception.type),
-                            ("exception.message", ending.exception.message),
-                            ("exception.stacktrace", ending.exception.stacktrace),
-                        )
-                        if text
-                    },
-                    now,
-                )
-            if ending.status is not Status.UNSET:
-                self.span.set_status(_STATUS[ending.status], ending.description or None)
+        conclude(self.span, ending, now)
         if not self._adopted:
             self.span.end(now)
+        sdk.record(ending.measurements, self.context)
+        return ending.outcome
 
     def set_status(self, status: str) -> None:
         """The tool's own word for how the operation ends, where no exception says it."""
@@ -202,17 +195,33 @@ class Operation:
 
             @functools.wraps(function)
             async def run_async(*args: P.args, **kwargs: P.kwargs) -> Any:
-                with Operation(self._provider, self._kind, self._name, self._facts):
+                with Operation(self._provider, self.kind, self.name, self._facts):
                     return await function(*args, **kwargs)
 
             return cast("Callable[P, R]", run_async)
 
         @functools.wraps(function)
         def run(*args: P.args, **kwargs: P.kwargs) -> R:
-            with Operation(self._provider, self._kind, self._name, self._facts):
+            with Operation(self._provider, self.kind, self.name, self._facts):
                 return function(*args, **kwargs)
 
         return run
+
+
+def conclude(span: Span, ending: Ending, now: int) -> None:
+    """What the policy said of an operation's end, on its span."""
+    if not span.is_recording():
+        return
+    span.set_attributes(ending.attributes)
+    if ending.exception:
+        texts = (
+            ("exception.type", ending.exception.type),
+            ("exception.message", ending.exception.message),
+            ("exception.stacktrace", ending.exception.stacktrace),
+        )
+        span.add_event("exception", {name: text for name, text in texts if text}, now)
+    if ending.status is not Status.UNSET:
+        span.set_status(_STATUS[ending.status], ending.description or None)
 
 
 def _continued(current: Context, process: Context) -> Context:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -76,7 +75,8 @@ def component_path() -> Path:
 
 
 class Policy:
-    """A policy component with one configuration. Any thread may call it; each has its own instance.
+    """A policy component with one configuration. Any thread may call it; each call has an instance to itself, of
+    those that were made before if one is idle: a new one takes milliseconds, and tools start threads at will.
 
     Every method but `load` and `configure` may raise [`ComponentError`] with the code FLOE-C006. After three
     of them in a row the component is left alone for a minute, so that one that loops cannot slow a pipeline
@@ -86,7 +86,7 @@ class Policy:
     def __init__(self, component: Component, configuration: _Configuration | None = None) -> None:
         self._component = component
         self._configuration: Final = configuration
-        self._threads = threading.local()
+        self._idle: list[Instance] = []
         self._failures = 0
         self._resume_at = 0.0
         after_fork = WeakMethod(self._after_fork)
@@ -115,7 +115,7 @@ class Policy:
         configured = Policy(self._component, configuration)
         instance = configured._component.instantiate()
         plan = configured._configure(instance, configuration)
-        configured._threads.instance = instance
+        configured._idle.append(instance)
         return configured, plan
 
     @property
@@ -297,20 +297,24 @@ class Policy:
                 "see the failures logged before",
             )
         try:
-            instance: Instance | None = getattr(self._threads, "instance", None)
-            if instance is None:
-                instance = self._component.instantiate()
-                if self._configuration is not None:
-                    self._configure(instance, self._configuration)
-                self._threads.instance = instance
+            instance = self._instance()
             found = instance.call(function, *arguments, seconds=seconds)
-        except ComponentError:
-            self._threads.instance = None  # what a trap leaves behind is not to be trusted
+        except ComponentError:  # the instance is forgotten: what a trap leaves behind is not to be trusted
             self._failures += 1
             self._resume_at = time.monotonic() + _PAUSE_SECONDS
             raise
+        self._idle.append(instance)
         self._failures = 0
         return found
+
+    def _instance(self) -> Instance:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            instance = self._component.instantiate()
+            if self._configuration is not None:
+                self._configure(instance, self._configuration)
+            return instance
 
     def _configure(self, instance: Instance, configuration: _Configuration) -> Plan:
         found = instance.call("configuration.configure", *configuration)
@@ -319,7 +323,7 @@ class Policy:
         return records.plan(found)
 
     def _after_fork(self) -> None:
-        self._threads = threading.local()
+        self._idle = []
 
 
 _Configuration = tuple[str, list[Record], list[Record]]

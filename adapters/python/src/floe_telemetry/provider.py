@@ -102,13 +102,17 @@ class TelemetryProvider:
             trace.set_tracer_provider(self.sdk.tracer_provider)
             metrics.set_meter_provider(self.sdk.meter_provider)
             _logs.set_logger_provider(self.sdk.logger_provider)
-            logs.install(self.sdk.logger_provider, self.plan)
+            logs.install(self.sdk.logger_provider, self.plan, self.sdk.redactor)
             _at_exit(self.shutdown)
         return self
 
     def operation(self, kind: OperationKind, name: str, **facts: object) -> Operation:
         """A unit of work: a context manager and a decorator. Facts are what is known at its start."""
         return Operation(self, kind, name, facts)
+
+    def compile(self, name: str, **facts: object) -> Operation:
+        """The compile of a manifest, named as its product. Its stages are `Operation.stage`s."""
+        return self.operation(OperationKind.COMPILE, name, **facts)
 
     def environ(self, context: Context | None = None) -> dict[str, str]:
         """TRACEPARENT, TRACESTATE and BAGGAGE for the environment of a child process."""

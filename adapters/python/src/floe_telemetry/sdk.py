@@ -27,9 +27,11 @@ from floe_telemetry.baggage_attributes import (
 )
 from floe_telemetry.clock import MONOTONIC, Clock
 from floe_telemetry.contract import CONTRACT_VERSION, Batch, InstrumentKind, Measurement, Plan, Signal
+from floe_telemetry.exceptions import Exceptions
 from floe_telemetry.export import LogExport, MetricExport, SpanExport
 from floe_telemetry.failed import FailedOperations
 from floe_telemetry.id_generator import IdGenerator
+from floe_telemetry.inflight import InFlight
 from floe_telemetry.outlet import Delivery, Outlet
 from floe_telemetry.policy import Policy
 from floe_telemetry.redaction import Redactor
@@ -82,11 +84,20 @@ class _SpanProcessor(BatchSpanProcessor):
 
     produced = 0
 
-    def __init__(self, exporter: SpanExporter, failed: FailedOperations | None, **options: Any) -> None:
+    def __init__(
+        self,
+        exporter: SpanExporter,
+        failed: FailedOperations | None,
+        exceptions: Exceptions,
+        **options: Any,
+    ) -> None:
         super().__init__(exporter, **options)
         self._failed: Final = failed
+        self._exceptions: Final = exceptions
 
     def on_end(self, span: ReadableSpan) -> None:
+        if len(span._events):
+            span = self._exceptions.told(span)
         context = span.context
         if context is not None and context.trace_flags & 1:
             self.produced += 1
@@ -129,7 +140,7 @@ class Sdk:
         }
         _check(self._outlets.values())
         resource = ProcessResource({**_policy_attributes(policy), **plan.resource})
-        redactor = Redactor(policy)
+        redactor = self.redactor = Redactor(policy)
         self.meter_provider: Final = MeterProvider(
             self._metric_readers(plan), resource, shutdown_on_exit=False
         )
@@ -153,7 +164,10 @@ class Sdk:
             if plan.sampler.failed.spans:
                 self.failed = FailedOperations(plan.sampler.failed, clock)
             export = SpanExport(redactor, spans, plan.attributes)
-            self._spans = _SpanProcessor(export, self.failed, **_options(plan.batches.spans), **meters)
+            exceptions = Exceptions(policy, plan.exceptions, self.logger_provider)
+            self._spans = _SpanProcessor(
+                export, self.failed, exceptions, **_options(plan.batches.spans), **meters
+            )
             if baggage:
                 self.tracer_provider.add_span_processor(BaggageSpanProcessor(baggage))
             self.tracer_provider.add_span_processor(self._spans)
@@ -167,6 +181,11 @@ class Sdk:
         self.tracer: Final = self.tracer_provider.get_tracer(SCOPE, CONTRACT_VERSION)
         self._record: Final = _recorders(self.meter_provider.get_meter(SCOPE, CONTRACT_VERSION), plan)
         self._closed = False
+        self.in_flight: InFlight | None = None
+        """The operations that are open."""
+        if self._spans is not None:
+            self.in_flight = InFlight(self, policy, plan.operations, clock)
+            self.in_flight.start()
 
     def record(self, measurements: Iterable[Measurement], context: Context) -> None:
         """Records measurements on the plan's instruments."""
@@ -207,6 +226,8 @@ class Sdk:
         if self._closed:
             return
         self._closed = True
+        if self.in_flight is not None:
+            self.in_flight.close()
         # A process that ends has no time for the SDK's seconds of backing off: each batch gets one attempt.
         for outlet in self._outlets.values():
             outlet.hurry()
@@ -239,7 +260,7 @@ class Sdk:
             return []
         return [
             PeriodicExportingMetricReader(
-                MetricExport(outlet),
+                MetricExport(self.redactor, outlet),
                 export_interval_millis=plan.interval,
                 export_timeout_millis=exporter.timeout,
             )

@@ -1,0 +1,54 @@
+"""Which of dbt's lines become log records."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from floe_telemetry.provider import TelemetryProvider
+
+_LEVELS: Final = {"info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
+_COLOURS: Final = re.compile("\x1b\\[[0-9;]*m")
+_SAID_BY_SPANS: Final = frozenset(
+    (
+        "LogStartLine",
+        "LogModelResult",
+        "LogTestResult",
+        "LogSeedResult",
+        "LogSnapshotResult",
+        "LogNodeResult",
+        "LogNodeNoOpResult",
+        "LogFreshnessResult",
+        "LogHookStartLine",
+        "LogHookEndLine",
+        "LogStartBatch",
+        "LogBatchResult",
+        "LogFunctionResult",
+    )
+)
+"""`START` and `OK` of each node. Where such a line warns or is an error, it is a record all the same."""
+
+
+class Lines:
+    """dbt's lines of the plan's level and above, under the span that is current where dbt says them."""
+
+    def __init__(self, provider: TelemetryProvider) -> None:
+        sdk, plan = provider.sdk, provider.plan
+        self._provider: Final = sdk.logger_provider if sdk and plan and plan.exporters.logs else None
+        self._least: Final = logging.getLevelNamesMapping()[plan.logging.level] if plan else logging.CRITICAL
+
+    def take(self, info: Any) -> None:
+        """Takes what is about one event."""
+        level = _LEVELS.get(info.level)
+        if self._provider is None or level is None or level < self._least:
+            return
+        if level == logging.INFO and info.name in _SAID_BY_SPANS:
+            return
+        text = _COLOURS.sub("", info.msg).strip()
+        if text:
+            from floe_telemetry import logs
+
+            attributes = {"floe.dbt.event": info.name, "floe.dbt.code": info.code}
+            logs.emit(self._provider, "dbt", level, text, attributes=attributes)
