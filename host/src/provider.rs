@@ -44,8 +44,17 @@ use crate::sampler::FloeSampler;
 use crate::scope::{ScopedTracer, ScopedTracerProvider};
 use crate::warning;
 
+/// The semantic conventions that the general attributes are of (tests/registry).
+const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.44.0";
 /// Name of the scope of floe's own operations.
 const SCOPE: &str = "floe-telemetry";
+
+/// The scope of floe's own operations.
+fn scope() -> InstrumentationScope {
+    InstrumentationScope::builder(SCOPE)
+        .with_schema_url(SCHEMA_URL)
+        .build()
+}
 
 /// Telemetry of this process. Dropping it delivers what is left, within the manifest's `shutdown_timeout_millis`.
 #[derive(Debug)]
@@ -322,7 +331,7 @@ impl Sdk {
 
     /// The tracer of what other processes began.
     pub(crate) fn tracer(&self) -> SdkTracer {
-        self.tracer_provider.tracer(SCOPE)
+        self.tracer_provider.tracer_with_scope(scope())
     }
 
     /// The operations that are open.
@@ -337,8 +346,7 @@ impl Sdk {
 
     /// Tells an exception of a span that nobody records.
     pub(crate) fn log_exception(&self, span: &SpanContext, time: SystemTime, attributes: &[KeyValue]) {
-        let scope = InstrumentationScope::builder(SCOPE).build();
-        self.exceptions.log(&scope, span, time, attributes);
+        self.exceptions.log(&scope(), span, time, attributes);
     }
 
     /// Records a measurement on an instrument of the plan.
@@ -459,7 +467,7 @@ pub(crate) fn resource(policy: &Policy, plan: &Plan) -> Resource {
 }
 
 fn instruments(provider: &SdkMeterProvider, plan: &Plan) -> HashMap<String, Instrument> {
-    let meter = provider.meter(SCOPE);
+    let meter = provider.meter_with_scope(scope());
     plan.instruments
         .iter()
         .map(|instrument| {

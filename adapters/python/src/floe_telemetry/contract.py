@@ -17,6 +17,9 @@ Attributes = Mapping[str, AttributeValue]
 
 CONTRACT_VERSION = "0.1.0"
 
+SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.44.0"
+"""The semantic conventions that the general attributes are of (tests/registry)."""
+
 
 class Severity(StrEnum):
     """How bad a diagnostic is."""

@@ -26,7 +26,15 @@ from floe_telemetry.baggage_attributes import (
     BaggageSpanProcessor,
 )
 from floe_telemetry.clock import MONOTONIC, Clock
-from floe_telemetry.contract import CONTRACT_VERSION, Batch, InstrumentKind, Measurement, Plan, Signal
+from floe_telemetry.contract import (
+    CONTRACT_VERSION,
+    SCHEMA_URL,
+    Batch,
+    InstrumentKind,
+    Measurement,
+    Plan,
+    Signal,
+)
 from floe_telemetry.exceptions import Exceptions
 from floe_telemetry.export import LogExport, MetricExport, SpanExport
 from floe_telemetry.failed import FailedOperations
@@ -178,8 +186,10 @@ class Sdk:
             if baggage:
                 self.logger_provider.add_log_record_processor(BaggageLogProcessor(baggage))
             self.logger_provider.add_log_record_processor(self._logs)
-        self.tracer: Final = self.tracer_provider.get_tracer(SCOPE, CONTRACT_VERSION)
-        self._record: Final = _recorders(self.meter_provider.get_meter(SCOPE, CONTRACT_VERSION), plan)
+        self.tracer: Final = self.tracer_provider.get_tracer(SCOPE, CONTRACT_VERSION, schema_url=SCHEMA_URL)
+        self._record: Final = _recorders(
+            self.meter_provider.get_meter(SCOPE, CONTRACT_VERSION, SCHEMA_URL), plan
+        )
         self._closed = False
         self.in_flight: InFlight | None = None
         """The operations that are open."""
