@@ -4,6 +4,7 @@ import ctypes
 import signal
 from collections.abc import Iterator
 from types import FrameType
+from typing import Any
 
 import pytest
 import wasmtime
@@ -94,7 +95,7 @@ def test_a_large_argument_and_a_small_one() -> None:
     for size in (10, 100_000, 5_000, 50_000, 1):
         assert policy.redact(["x" * size]) == ["x" * size]
         assert policy.child_baggage("a=" + "x" * min(size, 8000)) == "a=" + "x" * min(size, 8000)
-    instance = policy._idle[-1]
+    instance: Any = policy._idle[-1]
     assert [arena.size <= 64 * 1024 for arena in instance._calls._arenas] == [True]
 
 
@@ -142,6 +143,6 @@ def test_a_trap_is_an_error_both_ways() -> None:
     for strategy in (PreparedCalls, StockCalls):
         instance = Policy.load(calls=strategy)._idle[-1]
         instance._calls.deadline(0)
-        call = instance._prepare("errors.redact")
+        call = instance.prepare("errors.redact")
         with pytest.raises(wasmtime.WasmtimeError):
             call(["x" * 50_000] * 20)

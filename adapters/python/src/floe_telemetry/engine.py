@@ -188,7 +188,7 @@ class Instance:
 
     def call(self, function: str, *arguments: Any, seconds: float | None = None) -> Any:
         """Calls `interface.function`. Whatever goes wrong is a `ComponentError` with the code FLOE-C006."""
-        call = self._functions.get(function) or self._prepare(function)
+        call = self._functions.get(function) or self.prepare(function)
         try:
             self._limit(self._limits.seconds if seconds is None else seconds)
             return call(*arguments)
@@ -210,7 +210,8 @@ class Instance:
             self._calls.deadline(_ticks_of(seconds))
             self._limited_to, self._limited_until = seconds, now + _TICK_SECONDS / 2
 
-    def _prepare(self, function: str) -> Call:
+    def prepare(self, function: str) -> Call:
+        """Looks up a function, which the first call of it does otherwise."""
         func = self._find(function)
         try:
             call = self._functions[function] = self._calls.prepare(func)

@@ -75,8 +75,8 @@ def component_path() -> Path:
 
 
 class Policy:
-    """A policy component with one configuration. Any thread may call it; each call has an instance to itself, of
-    those that were made before if one is idle: a new one takes milliseconds, and tools start threads at will.
+    """A policy component with one configuration. Any thread may call it; each call has an instance to itself,
+    an idle one if there is one: a new one takes milliseconds, and tools start threads at will.
 
     Every method but `load` and `configure` may raise [`ComponentError`] with the code FLOE-C006. After three
     of them in a row the component is left alone for a minute, so that one that loops cannot slow a pipeline
@@ -307,14 +307,25 @@ class Policy:
         self._failures = 0
         return found
 
+    def warm(self, instances: int) -> None:
+        """Makes instances until this many are idle, before threads that must not wait call at once."""
+        while len(self._idle) < instances:
+            instance = self._made()
+            for function in _OF_OPERATIONS:
+                instance.prepare(function)
+            self._idle.append(instance)
+
     def _instance(self) -> Instance:
         try:
             return self._idle.pop()
         except IndexError:
-            instance = self._component.instantiate()
-            if self._configuration is not None:
-                self._configure(instance, self._configuration)
-            return instance
+            return self._made()
+
+    def _made(self) -> Instance:
+        instance = self._component.instantiate()
+        if self._configuration is not None:
+            self._configure(instance, self._configuration)
+        return instance
 
     def _configure(self, instance: Instance, configuration: _Configuration) -> Plan:
         found = instance.call("configuration.configure", *configuration)
@@ -325,6 +336,14 @@ class Policy:
     def _after_fork(self) -> None:
         self._idle = []
 
+
+_OF_OPERATIONS: Final = (
+    "operations.begin",
+    "operations.end",
+    "propagation.child-baggage",
+    "sampling.intent",
+    "sampling.decide",
+)
 
 _Configuration = tuple[str, list[Record], list[Record]]
 """Manifest, variables and settings as arguments."""

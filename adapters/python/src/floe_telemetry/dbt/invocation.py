@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from floe_telemetry.provider import TelemetryProvider
 
 FLUSH_SECONDS: Final = 1.0
+_INSTANCES: Final = 2
+"""Of the policy, for all of dbt's threads: calls are short, and Python runs one thread at a time."""
 _INTERRUPTS: Final = ("KeyboardInterrupt", "SystemExit", f"{Terminated.__module__}.{Terminated.__name__}")
 
 
@@ -66,6 +68,8 @@ class Invocation:
         self.nodes.known(known)
         if self._command is not None:
             self._command.add(**known.facts())
+        if self._provider.policy is not None:
+            self._provider.policy.warm(_INSTANCES)
 
     def fails(self, message: str) -> None:
         """The macro of run-operation failed."""

@@ -137,7 +137,12 @@ class Nodes:
             if node.resource_type in ("test", "unit_test") and status in _ASKED
             else None,
         )
-        found.status, found.finished = status, times.of_text(node.node_finished_at)
+        # As dbt's result file has it: `node_finished_at` is later by what dbt does about an error.
+        completed = [timing.completed_at.ToNanoseconds() for timing in result.timing_info]
+        found.status, found.finished = (
+            status,
+            max(completed, default=0) or times.of_text(node.node_finished_at),
+        )
         if found.is_batch:
             self._end(found, result.message, raised)
             return
