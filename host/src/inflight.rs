@@ -138,7 +138,7 @@ impl InFlight {
         record.set_severity_text("INFO");
         record.set_trace_context(span.trace_id(), span.span_id(), Some(span.trace_flags()));
         record.set_body(format!("{} runs for {elapsed:.0} s", operation.span_name()).into());
-        record.add_attribute("floe.operation", record::word(operation.kind()));
+        record.add_attribute("floe.operation.kind", record::word(operation.kind()));
         record.add_attribute("floe.operation.name", operation.span_name().to_owned());
         record.add_attribute("floe.operation.elapsed", elapsed);
         if first {

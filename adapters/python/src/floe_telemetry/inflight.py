@@ -116,7 +116,7 @@ class InFlight:
             self._record.alive()
         name = operation.beginning.name
         attributes: dict[str, AnyValue] = {
-            "floe.operation": str(operation.kind),
+            "floe.operation.kind": str(operation.kind),
             "floe.operation.name": name,
             "floe.operation.elapsed": age,
         }
