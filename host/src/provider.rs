@@ -363,6 +363,7 @@ impl Sdk {
     fn shutdown(&self) -> Result<(), Undelivered> {
         let timeout = milliseconds(self.plan.shutdown);
         let deadline = Instant::now() + timeout;
+        warning::wait(timeout / 10);
         let (done, ends) = mpsc::channel();
         let (traces, metrics, logs) = (
             self.tracer_provider.clone(),

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 use std::{slice, thread};
 
 use tracing::dispatcher;
@@ -12,6 +14,8 @@ use tracing::dispatcher;
 use crate::bindings::exports::floe::telemetry::types::Diagnostic;
 use crate::error::{Problem, render};
 
+/// What is being said. There are at most as many as kinds of warning.
+static PENDING: Mutex<Vec<JoinHandle<()>>> = Mutex::new(Vec::new());
 /// Most kinds of warning; a policy may invent codes.
 const MOST_KINDS: usize = 64;
 
@@ -47,7 +51,29 @@ pub(crate) fn first(code: &str, subject: &'static str, text: String) {
     let subscriber = dispatcher::get_default(Clone::clone);
     let say = move || dispatcher::with_default(&subscriber, || tracing::warn!("{text}"));
     // Without a thread it goes unsaid.
-    let _ = thread::Builder::new()
+    if let Ok(saying) = thread::Builder::new()
         .name("floe-telemetry-warning".to_owned())
-        .spawn(say);
+        .spawn(say)
+    {
+        let mut pending = PENDING.lock().unwrap_or_else(PoisonError::into_inner);
+        pending.push(saying);
+    }
+}
+
+/// Waits until what began to be said is said, so that it is exported before telemetry ends; no longer than this.
+pub(crate) fn wait(longest: Duration) {
+    let deadline = Instant::now() + longest;
+    loop {
+        {
+            let mut pending = PENDING.lock().unwrap_or_else(PoisonError::into_inner);
+            pending.retain(|saying| !saying.is_finished());
+            if pending.is_empty() {
+                return;
+            }
+        }
+        if Instant::now() >= deadline {
+            return;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
 }
