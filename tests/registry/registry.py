@@ -69,11 +69,17 @@ def _attributes() -> list[str]:
             lines += [f"### {group['brief'].rstrip('.')}", "", "| attribute | type | what it is | examples |"]
             lines += ["|---|---|---|---|"]
             lines += [
-                f"| `{each['id']}` | {type_name(each)} | {each['brief']} | {_examples(each)} |"
+                f"| `{_written(each)}` | {type_name(each)} | {each['brief']} | {_examples(each)} |"
                 for each in own
             ]
             lines.append("")
     return lines
+
+
+def _written(attribute: Group) -> str:
+    """The name as it is in telemetry: a template's ends with a key."""
+    name: str = attribute["id"]
+    return f"{name}.<key>" if type_name(attribute).startswith("template[") else name
 
 
 def _examples(attribute: Group) -> str:

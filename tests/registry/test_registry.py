@@ -31,7 +31,14 @@ MANIFEST: Final = """
 metadata: {name: sales, version: 1.0.0, namespace: acme}
 observability: {telemetry: {otlp_endpoint: 'http://localhost:4318'}}
 """
-TYPES: Final = {"string": str, "int": int, "double": float, "boolean": bool, "string[]": list}
+TYPES: Final = {
+    "string": str,
+    "int": int,
+    "double": float,
+    "boolean": bool,
+    "string[]": list,
+    "template[double]": float,
+}
 STABILITIES: Final = {"stable", "release_candidate", "beta", "alpha", "development"}
 HEADS: Final = {
     "attribute_group": set(),
@@ -219,7 +226,8 @@ def sorted_metrics(plan: dict[str, Any]) -> list[registry.Group]:
 
 def facts_of_python() -> Iterator[tuple[str, str]]:
     """Kind and name of each fact that the Python package gives to operations."""
-    own = {"start_time", "end_time", "parent", "links", "ids", "span", "error", "status"}
+    own = {"start_time", "end_time", "parent", "links", "ids", "span", "error", "status", "tags"}
+    tabulated = {"graph.py", "invocation.py", "facts.py", "runs.py", "ticks.py"}
     for path in sorted(PACKAGE.rglob("*.py")):
         parts = path.relative_to(PACKAGE).parts
         kind = next(
@@ -231,8 +239,9 @@ def facts_of_python() -> Iterator[tuple[str, str]]:
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 if node.func.attr in ("operation", "end", "add"):
                     names = [str(keyword.arg) for keyword in node.keywords if keyword.arg]
-            elif isinstance(node, ast.Dict) and path.name in ("graph.py", "invocation.py"):
+            elif isinstance(node, ast.Dict) and path.name in tabulated:
                 names = [str(key.value) for key in node.keys if isinstance(key, ast.Constant)]
+                names = [name for name in names if name.isidentifier() and name.islower()]
             yield from ((str(kind), name) for name in names if name not in own)
 
 

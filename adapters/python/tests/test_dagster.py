@@ -53,26 +53,35 @@ jobs = [
     for name, executor in (("inside", in_process_executor), ("many", multiprocess_executor))
 ]
 defs = Definitions(assets=[orders, several, flaky, broken, after_broken], jobs=jobs)
+{line}
 """
 
+QUIET = "telemetry: {enabled: false}\n"
 HANDLER = """
-telemetry: {enabled: false}
 python_logs:
   dagster_handler_config:
     handlers:
       floe:
         class: floe_telemetry.dagster.DagsterEventHandler
         level: DEBUG
+      again:
+        class: floe_telemetry.dagster.DagsterEventHandler
+        level: DEBUG
 """
+INSTANCE = "instance_class: {module: floe_telemetry.dagster, class: FloeInstance}\n"
 INSTRUMENTOR = "from floe_telemetry.dagster import DagsterInstrumentor\nDagsterInstrumentor().instrument()"
+LINE = "from floe_telemetry.dagster import instrumented\ndefs = instrumented(defs)"
+WAYS = {"handler", "instance", "instrumentor", "line"}
 
 
 def run_job(
-    job: str, tmp_path: Path, manifest: Path, handler: bool, instrumentor: bool, tags: str = ""
+    job: str, tmp_path: Path, manifest: Path, ways: set[str], tags: str = ""
 ) -> subprocess.CompletedProcess[str]:
-    (tmp_path / "definitions.py").write_text(DEFINITIONS.format(setup=INSTRUMENTOR if instrumentor else ""))
+    code = {"setup": INSTRUMENTOR if "instrumentor" in ways else "", "line": LINE if "line" in ways else ""}
+    (tmp_path / "definitions.py").write_text(DEFINITIONS.format(**code))
     (tmp_path / "home").mkdir()
-    (tmp_path / "home" / "dagster.yaml").write_text(HANDLER if handler else "telemetry: {enabled: false}\n")
+    yaml = QUIET + (HANDLER if "handler" in ways else "") + (INSTANCE if "instance" in ways else "")
+    (tmp_path / "home" / "dagster.yaml").write_text(yaml)
     environ = {**os.environ, "DAGSTER_HOME": str(tmp_path / "home"), "FLOE_TELEMETRY_MANIFEST": str(manifest)}
     environ |= {"TRACEPARENT": f"00-{TRACE}-{PARENT}-01"}
     command = [sys.executable, "-m", "dagster", "job", "execute", "-f", "definitions.py", "-j", job]
@@ -83,13 +92,18 @@ def run_job(
 
 
 @pytest.mark.parametrize(
-    ("job", "handler", "instrumentor"),
-    [("inside", True, False), ("many", True, False), ("many", False, True), ("inside", True, True)],
+    ("job", "ways"),
+    [
+        ("inside", {"handler"}),
+        ("inside", {"line"}),
+        ("inside", WAYS),
+        ("many", {"handler"}),
+        ("many", {"instrumentor"}),
+        ("many", {"instance"}),
+    ],
 )
-def test_a_run(
-    job: str, handler: bool, instrumentor: bool, tmp_path: Path, manifest: Manifest, collector: Collector
-) -> None:
-    ran = run_job(job, tmp_path, manifest(collector.endpoint), handler, instrumentor)
+def test_a_run(job: str, ways: set[str], tmp_path: Path, manifest: Manifest, collector: Collector) -> None:
+    ran = run_job(job, tmp_path, manifest(collector.endpoint), ways)
     assert ran.returncode == 1, ran.stderr
     run = collector.span(f"dagster.run {job}")
     assert (run.trace_id, run.parent_id) == (TRACE, PARENT)
@@ -131,14 +145,14 @@ def test_a_run(
 
 def test_run_tags_win_over_the_environment(tmp_path: Path, manifest: Manifest, collector: Collector) -> None:
     tags = '{"floe/traceparent": "00-' + "c" * 32 + "-" + "d" * 16 + '-01", "floe/baggage": "team=core"}'
-    run_job("inside", tmp_path, manifest(collector.endpoint), True, False, tags)
+    run_job("inside", tmp_path, manifest(collector.endpoint), {"handler"}, tags)
     run = collector.span("dagster.run inside")
     assert (run.trace_id, run.parent_id) == ("c" * 32, "d" * 16)
     assert collector.span("child process").trace_id == "c" * 32
 
 
 def test_without_a_collector_a_run_is_the_same(tmp_path: Path, manifest: Manifest, closed_port: str) -> None:
-    ran = run_job("inside", tmp_path, manifest(closed_port), True, False)
+    ran = run_job("inside", tmp_path, manifest(closed_port), {"handler"})
     assert "RUN_FAILURE" in ran.stderr
     assert 'Execution of step "several"' not in ran.stderr
     assert 'Finished execution of step "several"' in ran.stderr
@@ -146,7 +160,7 @@ def test_without_a_collector_a_run_is_the_same(tmp_path: Path, manifest: Manifes
 
 def test_a_bad_manifest_is_no_reason_to_fail(tmp_path: Path) -> None:
     (tmp_path / "manifest.yaml").write_text("observability: {telemetry: {nonsense: 1}}")
-    ran = run_job("inside", tmp_path, tmp_path / "manifest.yaml", True, False)
+    ran = run_job("inside", tmp_path, tmp_path / "manifest.yaml", {"handler"})
     assert 'Finished execution of step "several"' in ran.stderr
     assert "FLOE-M003" in ran.stderr
 

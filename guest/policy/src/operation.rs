@@ -162,6 +162,23 @@ fn assets(facts: &[KeyValue], key: &str) -> Vec<String> {
         .unwrap_or_default()
 }
 
+/// The assets that a step's own operation counts. A host that knows which were `materialized` tells of each of several by an operation of its own, so that
+/// theirs counts only what they did not make.
+fn told_here(facts: &[KeyValue], outcome: Outcome) -> Vec<String> {
+    let mut planned = assets(facts, "assets");
+    if facts.iter().all(|fact| fact.key != "materialized") {
+        return planned;
+    }
+    let made = assets(facts, "materialized");
+    let (alone, failed) = (planned.len() == 1, !matches!(outcome, Outcome::Success | Outcome::Warning));
+    planned.retain(|asset| match (alone, failed) {
+        (_, true) => outcome != Outcome::Skipped && (alone || !made.contains(asset)),
+        (true, false) => made.contains(asset),
+        (false, false) => false,
+    });
+    planned
+}
+
 /// The type of failure where a node of dbt ran and its data is bad. Of a source `error` means just that: it is stale past
 /// `error_after`, and one that could not be asked is a `runtime error`.
 fn bad_data(resource: &str, status: &str) -> Option<&'static str> {
@@ -248,6 +265,8 @@ fn measurements(
             let took = record(instrument::DBT_NODE_DURATION, seconds, described);
             std::iter::once(took).chain(rows).collect()
         }
+        // A point in time has no duration.
+        _ if seconds == 0.0 => Vec::new(),
         _ => vec![record(
             instrument::OPERATION_DURATION,
             seconds,
@@ -270,9 +289,7 @@ fn measurements(
         }
         // An attempt that is made again materializes nothing yet.
         OperationKind::AssetMaterialization if !is_retried => {
-            let materialized = facts.iter().any(|fact| fact.key == "materialized");
-            let key = if materialized { "materialized" } else { "assets" };
-            all.extend(assets(facts, key).iter().map(|asset| {
+            all.extend(told_here(facts, outcome).iter().map(|asset| {
                 record(
                     instrument::ASSET_MATERIALIZATIONS,
                     1.0,

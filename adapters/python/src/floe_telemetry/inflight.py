@@ -35,11 +35,12 @@ _LOGGER: Final = "floe_telemetry.operations"
 class _Watched:
     """An operation that is open."""
 
-    __slots__ = ("beats", "operation", "recorded", "since")
+    __slots__ = ("beats", "operation", "outlived", "recorded", "since")
 
-    def __init__(self, operation: Operation, since: float) -> None:
+    def __init__(self, operation: Operation, since: float, *, outlived: bool) -> None:
         self.operation = operation
         self.since = since
+        self.outlived = outlived
         self.beats = 0
         self.recorded = False
 
@@ -74,9 +75,10 @@ class InFlight:
         if record.leftovers():
             self._start()
 
-    def began(self, operation: Operation) -> None:
-        """An operation began."""
-        self._open[operation.span.get_span_context().span_id] = _Watched(operation, self._clock())
+    def began(self, operation: Operation, *, outlived: bool = False) -> None:
+        """An operation began. One that is outlived, others tell of if this process dies."""
+        watched = _Watched(operation, self._clock(), outlived=outlived)
+        self._open[operation.span.get_span_context().span_id] = watched
         if self._thread is None:
             self._start()
 
@@ -99,7 +101,8 @@ class InFlight:
         for watched in list(self._open.values()):
             age = now - watched.since
             operation = watched.operation
-            if age >= _TICK and not watched.recorded and operation.span.is_recording():
+            is_known = watched.recorded or watched.outlived
+            if age >= _TICK and not is_known and operation.span.is_recording():
                 with self._lock:
                     watched.recorded = self._record.begin(operation, self._sdk.redactor)
             beats = int(age // self._limits.heartbeat)

@@ -71,12 +71,14 @@ class Operation:
         links: Sequence[Link] = (),
         ids: Ids | None = None,
         span: Span | None = None,
+        outlived: bool = False,
     ) -> Operation:
         """Starts the span, by default now and under the current context, or where that has no span, under the
         one that this process was started with. Times are nanoseconds since 1970.
 
         `ids` are given to the span where others must know them. A `span` that somebody else started, and will
-        end, is described instead of starting one.
+        end, is described instead of starting one. An operation is `outlived` if somebody else tells of it
+        should this process die.
         """
         context = _continued(otel_context.get_current(), self._provider.context) if parent is None else parent
         self._clock = time.perf_counter()
@@ -116,7 +118,7 @@ class Operation:
         if sdk.failed:
             self.context = enclosed(self.context, self.span.get_span_context())
         if sdk.in_flight is not None:
-            sdk.in_flight.began(self)
+            sdk.in_flight.began(self, outlived=outlived)
         return self
 
     def stage(self, name: str, **facts: object) -> Operation:

@@ -1,0 +1,66 @@
+"""The messages of `context.log`, and of the loggers that Dagster manages."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Final
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.util.types import AnyValue
+
+from floe_telemetry import logs
+from floe_telemetry import provider as providers
+from floe_telemetry._once import warn_once
+from floe_telemetry.dagster import hooks
+
+_IDENTITY: Final = ("run_id", "step_key")
+
+
+class DagsterEventHandler(logging.Handler):
+    """Takes what `context.log` says, as log records in the context of the step, the sensor or the schedule
+    that says it. In dagster.yaml, it makes telemetry of the events of runs and steps as well. Uses the
+    installed provider, else `init()`'s.
+    """
+
+    def __init__(self, level: int | str = logging.NOTSET, *, context: Context | None = None) -> None:
+        super().__init__(level)
+        self._context: Final = context
+        hooks.install()
+
+    def createLock(self) -> None:
+        """None is needed: what is shared has its own."""
+        self.lock = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Takes one message. Never raises: Dagster would fail the step."""
+        if getattr(record, "dagster_event", None) is not None:
+            return  # which the instance tells of
+        try:
+            provider = providers.installed() or providers.init()
+            if provider.sdk is not None and logs.passes(record.name, record.levelno):
+                meta: Mapping[str, Any] = getattr(record, "dagster_meta", {})
+                attributes: dict[str, AnyValue] = {
+                    f"floe.dagster.{name}": str(meta[name]) for name in _IDENTITY if meta.get(name)
+                }
+                body = str(meta.get("orig_message") or record.getMessage())
+                self._emit(provider.sdk.logger_provider, record, body, attributes)
+        except Exception as error:
+            warn_once(f"dagster log {type(error)}", "a message is lost to telemetry: %r", error)
+
+    def _emit(
+        self, provider: Any, record: logging.LogRecord, body: str, attributes: dict[str, AnyValue]
+    ) -> None:
+        context = self._context
+        if context is None and not trace.get_current_span().get_span_context().is_valid:
+            # A thread of the step's own, which does not inherit its context.
+            run_id, step_key = (attributes.get(f"floe.dagster.{name}") for name in _IDENTITY)
+            context = hooks.context_of_step(str(run_id), str(step_key) if step_key else None)
+        token = otel_context.attach(context) if context is not None else None
+        try:
+            logs.emit_record(provider, record, body, attributes)
+        finally:
+            if token is not None:
+                otel_context.detach(token)

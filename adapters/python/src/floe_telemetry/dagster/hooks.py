@@ -1,0 +1,168 @@
+"""Where Dagster is listened to: methods of its instance, which every process has and every event passes.
+
+Each is wrapped once, whichever way in was taken and however often.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from opentelemetry.context import Context
+
+from floe_telemetry import provider as providers
+from floe_telemetry._once import warn_once
+from floe_telemetry.dagster import ticks
+from floe_telemetry.dagster.runs import Event, Runs
+
+if TYPE_CHECKING:
+    from floe_telemetry.provider import TelemetryProvider
+
+D = TypeVar("D")
+_Call = Callable[..., Any]
+_Arguments = tuple[Any, ...]
+_Options = dict[str, Any]
+
+_step: Final[ContextVar[Any]] = ContextVar("floe_telemetry_dagster_step", default=None)
+_runs: Final = Runs()
+_hooked = False
+_active = False
+
+
+def install() -> None:
+    """Listens to Dagster in this process, now or from when it is imported."""
+    global _hooked, _active
+    _active = True
+    if not _hooked:
+        import wrapt
+
+        _hooked = True
+        storage = logging.getLogger("alembic")
+        if storage.level == logging.NOTSET:  # it tells each process that Dagster's storage is as it should be
+            storage.setLevel(logging.WARNING)
+        for module, wrappers in _WRAPPERS.items():
+            wrapt.register_post_import_hook(_wrapping(wrappers), module)
+
+
+def uninstall() -> None:
+    """Does not listen any more."""
+    global _active
+    _active = False
+
+
+def instrumented(definitions: D) -> D:
+    """Makes telemetry of what these `Definitions` do, in every process that loads them."""
+    install()
+    return definitions
+
+
+def context_of_step(run_id: str, step_key: str | None) -> Context | None:
+    """The context of a step, or else of its run, if it goes on in this process."""
+    return _runs.context_of(run_id, step_key)
+
+
+def _wrapping(wrappers: dict[str, Callable[..., Any]]) -> Callable[[Any], None]:
+    def wrap(module: Any) -> None:
+        import wrapt
+
+        for name, wrapper in wrappers.items():
+            try:
+                wrapt.wrap_function_wrapper(module, name, wrapper)
+            except AttributeError:
+                warn_once(f"dagster {name}", "this version of Dagster has no %s; what it tells is lost", name)
+
+    return wrap
+
+
+@contextlib.contextmanager
+def _guarded() -> Iterator[None]:
+    """Nothing of ours reaches Dagster: it would fail the step."""
+    try:
+        yield
+    except Exception as error:
+        warn_once(f"dagster {type(error)}", "an event of Dagster is lost to telemetry: %r", error)
+
+
+def _provider() -> TelemetryProvider:
+    return providers.installed() or providers.init()
+
+
+def _log_step_event(call: _Call, _: Any, args: _Arguments, options: _Options) -> Any:
+    """`log_step_event(step_context, event, batch_metadata)`: only here an event and its step meet."""
+    token = _step.set(args[0] if args else options.get("step_context"))
+    try:
+        return call(*args, **options)
+    finally:
+        _step.reset(token)
+
+
+def _handle_new_event(call: _Call, instance: Any, args: _Arguments, options: _Options) -> Any:
+    """`DagsterInstance.handle_new_event(event)`, once it is stored."""
+    result = call(*args, **options)
+    if _active:
+        with _guarded():
+            entry = args[0] if args else options["event"]
+            if entry.dagster_event is not None and Runs.takes(entry.dagster_event.event_type_value):
+                provider = _provider()
+                if provider.enabled:
+                    _runs.take(provider, Event(instance, entry, _step.get()))
+    return result
+
+
+def _create_run(call: _Call, instance: Any, args: _Arguments, options: _Options) -> Any:
+    """`DagsterInstance.create_run(*, tags, ...)`: a run is in the trace of who launches it."""
+    if _active:
+        with _guarded():
+            options = options | {"tags": ticks.tags_of_run(_provider(), instance, options.get("tags"))}
+    return call(*args, **options)
+
+
+def _update_tick(call: _Call, instance: Any, args: _Arguments, options: _Options) -> Any:
+    """`DagsterInstance.update_tick(tick)`."""
+    result = call(*args, **options)
+    if _active:
+        with _guarded():
+            provider = _provider()
+            if provider.enabled:
+                ticks.updated(provider, instance, args[0] if args else options["tick"])
+    return result
+
+
+def _get_handlers(call: _Call, _: Any, args: _Arguments, options: _Options) -> Any:
+    """`DagsterInstance.get_handlers()`: the handlers of `context.log`."""
+    handlers = call(*args, **options)
+    if _active:
+        from floe_telemetry.dagster.handler import DagsterEventHandler
+
+        if not any(isinstance(handler, DagsterEventHandler) for handler in handlers):
+            return [*handlers, DagsterEventHandler()]
+    return handlers
+
+
+def _enter_tick_logger(call: _Call, logger: Any, args: _Arguments, options: _Options) -> Any:
+    """`InstigationLogger.__enter__()`: `context.log` of a sensor or a schedule."""
+    result = call(*args, **options)
+    if _active:
+        with _guarded():
+            from floe_telemetry.dagster.handler import DagsterEventHandler
+
+            provider = _provider()
+            if provider.enabled:
+                # Before Dagster's, which make text of an exception.
+                logger.handlers.insert(0, DagsterEventHandler(context=ticks.context_of_log(provider, logger)))
+    return result
+
+
+_WRAPPERS: Final[dict[str, dict[str, Callable[..., Any]]]] = {
+    "dagster._core.instance": {
+        "DagsterInstance.handle_new_event": _handle_new_event,
+        "DagsterInstance.create_run": _create_run,
+        "DagsterInstance.update_tick": _update_tick,
+        "DagsterInstance.get_handlers": _get_handlers,
+    },
+    "dagster._core.events": {"log_step_event": _log_step_event},
+    "dagster._core.definitions.instigation_logger": {"InstigationLogger.__enter__": _enter_tick_logger},
+}
