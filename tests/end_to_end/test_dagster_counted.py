@@ -79,22 +79,26 @@ class Dagster:
 
     def __init__(self, directory: Path, environ: dict[str, str]) -> None:
         self.directory, self.environ = directory, environ
+        self.port = free_port()
         self._processes: list[subprocess.Popen[bytes]] = []
-        grpc, self.port = free_port(), free_port()
-        (directory / "workspace.yaml").write_text(
+
+    def start(self) -> None:
+        """Starts the servers."""
+        grpc = free_port()
+        (self.directory / "workspace.yaml").write_text(
             f"load_from: [{{grpc_server: {{host: 127.0.0.1, port: {grpc}, location_name: shop}}}}]"
         )
-        workspace = ["-w", str(directory / "workspace.yaml")]
-        self._start(
+        workspace = ["-w", str(self.directory / "workspace.yaml")]
+        self._serve(
             "code", "-m", "dagster", "api", "grpc", "-f", str(PROJECT / "definitions.py"), "-p", str(grpc)
         )
-        self._start(
+        self._serve(
             "webserver", "-m", "dagster_webserver", *workspace, "-h", "127.0.0.1", "-p", str(self.port)
         )
         until(lambda: self._answers(), 120)
-        self._start("daemon", "-m", "dagster._daemon", "run", *workspace)
+        self._serve("daemon", "-m", "dagster._daemon", "run", *workspace)
 
-    def _start(self, name: str, *arguments: str) -> None:
+    def _serve(self, name: str, *arguments: str) -> None:
         with (self.directory / f"{name}.log").open("wb") as log:
             self._processes.append(
                 subprocess.Popen(
@@ -235,13 +239,12 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
         # What a server was started in launched none of its runs.
         "TRACEPARENT": f"00-{'a' * 32}-{'b' * 16}-01",
     }
-    dagster = None
+    dagster = Dagster(directory, environ)
     try:
-        dagster = Dagster(directory, environ)
+        dagster.start()
         yield play(dagster, collector)
     finally:
-        if dagster:
-            dagster.kill()
+        dagster.kill()
         collector.kill()
 
 
