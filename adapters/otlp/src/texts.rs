@@ -39,8 +39,10 @@ impl Texts for ExportTraceServiceRequest {
     fn visit(&mut self, visitor: &mut dyn Visitor) {
         for of_resource in &mut self.resource_spans {
             resource(&mut of_resource.resource, visitor);
+            visitor.text(&mut of_resource.schema_url);
             for of_scope in &mut of_resource.scope_spans {
                 scope(&mut of_scope.scope, visitor);
+                visitor.text(&mut of_scope.schema_url);
                 for span in &mut of_scope.spans {
                     visitor.text(&mut span.name);
                     if let Some(status) = &mut span.status {
@@ -64,8 +66,10 @@ impl Texts for ExportLogsServiceRequest {
     fn visit(&mut self, visitor: &mut dyn Visitor) {
         for of_resource in &mut self.resource_logs {
             resource(&mut of_resource.resource, visitor);
+            visitor.text(&mut of_resource.schema_url);
             for of_scope in &mut of_resource.scope_logs {
                 scope(&mut of_scope.scope, visitor);
+                visitor.text(&mut of_scope.schema_url);
                 for record in &mut of_scope.log_records {
                     visitor.text(&mut record.event_name);
                     visitor.text(&mut record.severity_text);
@@ -83,12 +87,15 @@ impl Texts for ExportMetricsServiceRequest {
     fn visit(&mut self, visitor: &mut dyn Visitor) {
         for of_resource in &mut self.resource_metrics {
             resource(&mut of_resource.resource, visitor);
+            visitor.text(&mut of_resource.schema_url);
             for of_scope in &mut of_resource.scope_metrics {
                 scope(&mut of_scope.scope, visitor);
+                visitor.text(&mut of_scope.schema_url);
                 for metric in &mut of_scope.metrics {
                     visitor.text(&mut metric.name);
                     visitor.text(&mut metric.description);
                     visitor.text(&mut metric.unit);
+                    attributes(&mut metric.metadata, visitor);
                     points(metric, visitor);
                 }
             }

@@ -165,6 +165,79 @@ def test_a_bad_manifest_is_no_reason_to_fail(tmp_path: Path) -> None:
     assert "FLOE-M003" in ran.stderr
 
 
+KILLED = """
+import os, signal, time
+from dagster import in_process_executor, job, op
+@op
+def first(): pass
+@op
+def is_killed(x):
+    if os.environ.get("KILL"):
+        time.sleep(2.5)
+        os.kill(os.getpid(), signal.SIGKILL)
+@job(executor_def=in_process_executor)
+def shop(): is_killed(first())
+"""
+
+
+def test_the_next_process_tells_of_a_run_that_nobody_watches(
+    tmp_path: Path, manifest: Manifest, collector: Collector
+) -> None:
+    (tmp_path / "shop.py").write_text(KILLED)
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "dagster.yaml").write_text(QUIET + INSTANCE)
+    environ = {
+        **os.environ,
+        "DAGSTER_HOME": str(tmp_path / "home"),
+        "FLOE_STATE_DIR": str(tmp_path / "state"),
+    }
+    environ |= {"FLOE_TELEMETRY_MANIFEST": str(manifest(collector.endpoint))}
+    command = [sys.executable, "-m", "dagster", "job", "execute", "-f", "shop.py", "-j", "shop"]
+    killed = subprocess.run(
+        command, cwd=tmp_path, env=environ | {"KILL": "1"}, capture_output=True, timeout=120, check=False
+    )
+    assert killed.returncode == -9
+    subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, timeout=120, check=True)
+    lost, again = sorted(
+        (span for span in collector.spans if span.name == "dagster.run shop"), key=lambda span: span.start
+    )
+    assert lost.trace_id == lost.attributes["floe.dagster.run_id"].replace("-", "")
+    assert lost.attributes["error.type"] == "abandoned"
+    assert again.attributes["floe.outcome"] == "success"
+    [step] = [
+        span
+        for span in collector.spans
+        if span.name == "dagster.step is_killed" and span.trace_id == lost.trace_id
+    ]
+    assert (step.parent_id, step.attributes["error.type"]) == (lost.span_id, "abandoned")
+
+
+def test_faults_of_ours_do_not_reach_dagster(
+    tmp_path: Path, manifest: Manifest, collector: Collector
+) -> None:
+    code = """
+from floe_telemetry.dagster import hooks, instrumented, runs, ticks
+def fault(*_): raise RuntimeError("ours")
+for name in runs._TAKERS: runs._TAKERS[name] = fault
+ticks.tags_of_run = fault
+from dagster import DagsterInstance, RetryPolicy, asset, materialize
+@asset(retry_policy=RetryPolicy(max_retries=1))
+def one(context):
+    context.log.info("fine")
+    if context.retry_number == 0: raise ValueError("theirs")
+instrumented(None)
+with DagsterInstance.ephemeral() as instance:
+    assert materialize([one], instance=instance).success
+hooks.uninstall()
+"""
+    environ = os.environ | {"FLOE_TELEMETRY_MANIFEST": str(manifest(collector.endpoint))}
+    ran = subprocess.run(
+        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "an event of Dagster is lost to telemetry: RuntimeError('ours')" in ran.stderr
+
+
 def test_materialize_under_a_span(tmp_path: Path, manifest: Manifest, collector: Collector) -> None:
     code = f"""
 import os, floe_telemetry
