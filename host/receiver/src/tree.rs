@@ -275,10 +275,10 @@ impl Node<'_> {
             }
         }
         let ended = self.record.span.end_time_unix_nano != 0;
-        let duration = if ended {
-            duration(self.record.duration())
-        } else {
-            "not ended".to_owned()
+        let duration = match self.record.duration() {
+            _ if !ended => "not ended".to_owned(),
+            0 => "·".to_owned(), // a point in time
+            nanos => duration(nanos),
         };
         Row::Span {
             label,

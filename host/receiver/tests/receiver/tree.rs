@@ -68,7 +68,7 @@ trace 4bf92f3577b34da6a3ce929d0e0e4736 · 7 spans · 2 processes · dagster [pyt
       │      +712 ms   INFO   1 of 2 START
       │      +1.10 s   ERROR  1 of 2 ERROR  (+1 line)
       ├─ ! dbt.test not_null_orders_id  12.0 ms
-      └─ - dbt.model mart_orders           0 ns
+      └─ - dbt.model mart_orders              ·
 logs of spans that were not received
   +1.30 s   WARN   lost its span  [dagster python 4242]
   +1.40 s   INFO   never had one  [dagster python 4242]

@@ -19,7 +19,8 @@ EMITTED: Final = "_floe_emitted"
 """Set on a record that went to OpenTelemetry."""
 _STANDARD: Final = frozenset((*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"))
 _STRUCTLOGS: Final = frozenset(("_logger", "_name", "_record", "_from_structlog"))
-_NOT_EXTRA: Final = _STANDARD | _STRUCTLOGS | {*FIELDS, EMITTED}
+_DAGSTERS: Final = frozenset(("dagster_meta", "dagster_event", "dagster_event_batch_metadata"))
+_NOT_EXTRA: Final = _STANDARD | _STRUCTLOGS | _DAGSTERS | {*FIELDS, EMITTED}
 _MOST_KEPT: Final = 256
 
 _plain_factory: Callable[..., logging.LogRecord] | None = None
