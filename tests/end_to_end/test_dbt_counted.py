@@ -187,6 +187,8 @@ SCENARIOS = [
         "failure",
         races=("model.shop.checked", "model.shop.orders"),
     ),
+    # Nothing of dbt is left to write a file, or to tell of itself: the next process does.
+    Scenario("a kill", "run --select slow --threads 1", "error", None, signal=signal.SIGKILL),
     Scenario("nothing selected", "run --select tag:absent", file=None),
     Scenario("a list", "ls", file=None),
     Scenario(
@@ -243,7 +245,8 @@ def play(scenario: Scenario, project: Path, environ: dict[str, str]) -> int:
             deadline = time.monotonic() + 60
             while "START sql table" not in Path(output.name).read_text() and time.monotonic() < deadline:
                 time.sleep(0.05)
-            time.sleep(0.5)
+            # What has gone on for a second is noted on disk.
+            time.sleep(2.5 if scenario.signal == signal.SIGKILL else 0.5)
             process.send_signal(scenario.signal)
         return process.wait(timeout=120)
 
@@ -264,6 +267,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
             f"observability: {{telemetry: {{otlp_endpoint: 'http://127.0.0.1:{collector.http}'}}}}\n"
         )
         environ = {**os.environ, "FLOE_TELEMETRY_MANIFEST": str(manifest), "DO_NOT_TRACK": "1"}
+        environ["FLOE_STATE_DIR"] = str(directory / "state")
         codes, results = {}, {}
         for scenario in SCENARIOS:
             codes[scenario.name] = play(scenario, project, environ)
@@ -308,7 +312,7 @@ def test_results_are_spans(scenario: Scenario, played: Played) -> None:
             node.attributes["floe.dbt.unique_id"],
             "skipped"
             if node.attributes["floe.dbt.unique_id"] in scenario.races
-            else node.attributes["floe.dbt.node_status"],
+            else node.attributes.get("floe.dbt.node_status", ""),
         )
         for node in counted
     )
@@ -372,6 +376,9 @@ def test_what_failed_says_how(played: Played) -> None:
     for name in ("an interrupt", "a request to end"):
         assert kinds(name)["dbt.model slow"] == ("cancelled", "")
     assert played.codes["a request to end"] == -signal.SIGTERM
+    assert kinds("a kill")["dbt.model slow"] == ("error", "abandoned")
+    command, _ = played.spans(scenario("a kill"))
+    assert command.attributes["error.type"] == "abandoned"
 
 
 def test_bad_data_is_no_exception(played: Played) -> None:
