@@ -106,10 +106,18 @@ fn is_variable(path: &str) -> bool {
             .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
+/// `1 span`, `2 spans`.
+pub(crate) fn counted(count: u64, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
 /// Telemetry that ending could not deliver in time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "warning[FLOE-X001]: {spans} spans and {logs} log records were not delivered to {}{}{}\n  help: `floe-telemetry doctor MANIFEST` finds out why; OTEL_SDK_DISABLED=true sends nothing",
+    "warning[FLOE-X001]: {} and {} were not delivered to {}{}{}\n  help: `floe-telemetry doctor MANIFEST` finds out why; OTEL_SDK_DISABLED=true sends nothing",
+    counted(*.spans, "span"),
+    counted(*.logs, "log record"),
     .endpoints.join(" and "),
     if *.metrics { ", nor the last metrics" } else { "" },
     .reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default()

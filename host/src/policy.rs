@@ -16,7 +16,7 @@ use crate::bindings::exports::floe::telemetry::types::{Diagnostic, Exception, Ke
 use crate::bindings::{Policy as Exports, PolicyPre};
 use crate::component::Component;
 use crate::engine::engine;
-use crate::error::{Error, Problem};
+use crate::error::{Error, Problem, counted};
 use crate::instance::{self, Limits, State};
 use crate::manifest::Manifest;
 
@@ -298,9 +298,9 @@ fn as_many<T>(answers: Vec<T>, texts: &[String]) -> Result<Vec<T>, Problem> {
         return Ok(answers);
     }
     Err(fault(format!(
-        "it gave {} answers for {} texts",
-        answers.len(),
-        texts.len()
+        "it gave {} for {}",
+        counted(answers.len() as u64, "answer"),
+        counted(texts.len() as u64, "text")
     )))
 }
 

@@ -157,12 +157,12 @@ impl FloePropagator {
                 path: found.path.to_ascii_uppercase(),
                 ..found.clone()
             };
-            warning::found(&found, "the environment of this process");
+            warning::found(&self.policy, &found, "the environment of this process");
         })
     }
 
     /// The context with what a carrier holds; what of it was not taken is said.
-    fn extracted(&self, context: &Context, extractor: &dyn Extractor, say: fn(&Diagnostic)) -> Context {
+    fn extracted(&self, context: &Context, extractor: &dyn Extractor, say: impl Fn(&Diagnostic)) -> Context {
         let joined = |name| match extractor.get_all(name) {
             Some(values) if self.has(name) => joined(values),
             _ => Cow::Borrowed(""),
@@ -288,7 +288,7 @@ impl TextMapPropagator for FloePropagator {
 
     fn extract_with_context(&self, context: &Context, extractor: &dyn Extractor) -> Context {
         self.extracted(context, extractor, |found| {
-            warning::found(found, "incoming headers");
+            warning::found(&self.policy, found, "incoming headers");
         })
     }
 

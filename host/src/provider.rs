@@ -94,7 +94,7 @@ impl TelemetryProvider {
     pub fn from_manifest(manifest: &Manifest) -> Result<Self, Error> {
         let (policy, plan) = Policy::configure(Component::load()?, manifest)?;
         if !plan.warnings.is_empty() {
-            say(&render(&manifest.file, &plan.warnings));
+            say(&policy.without_secrets(render(&manifest.file, &plan.warnings)));
         }
         let levels = Levels::new(Some(&plan.logging));
         let sdk = if plan.enabled {
@@ -114,8 +114,9 @@ impl TelemetryProvider {
             .map_err(Error::from)
             .and_then(|manifest| Self::from_manifest(&manifest))
             .unwrap_or_else(|error| {
-                say(&error.to_string());
-                Self::disabled()
+                let telemetry = Self::disabled();
+                say(&telemetry.policy.without_secrets(error.to_string()));
+                telemetry
             })
     }
 
@@ -238,11 +239,12 @@ fn propagator(policy: &Policy) -> FloePropagator {
         Ok(names) if !names.trim().is_empty() => {
             let (propagator, unknown) = FloePropagator::named(policy.clone(), &names);
             if !unknown.is_empty() {
-                let text = format!(
-                    "warning[FLOE-H005]: OTEL_PROPAGATORS names {}, which this process does not know\n  help: name floe, tracecontext, baggage or none",
-                    unknown.join(", ")
-                );
-                warning::first("FLOE-H005", "OTEL_PROPAGATORS", text);
+                warning::first("FLOE-H005", "OTEL_PROPAGATORS", || {
+                    policy.without_secrets(format!(
+                        "warning[FLOE-H005]: OTEL_PROPAGATORS names {}, which this process does not know\n  help: name floe, tracecontext, baggage or none",
+                        unknown.join(", ")
+                    ))
+                });
             }
             propagator
         }

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use floe_telemetry_otlp::{Redactor, Texts, Visitor};
 
-use crate::error::Problem;
+use crate::error::{Problem, counted};
 use crate::policy::Policy;
 
 /// Longest text that leaves a process, and most text in one call of the policy, in bytes.
@@ -146,13 +146,24 @@ impl Visitor for Cleaning<'_> {
     }
 }
 
+impl Policy {
+    /// A text without secrets, for who shows it elsewhere than in telemetry; a mask where the policy fails.
+    pub fn without_secrets(&self, text: impl Into<String>) -> String {
+        let found = self.redact(&[text.into()]).ok().and_then(|mut clean| clean.pop());
+        found.unwrap_or_else(|| MASK.to_owned())
+    }
+}
+
 /// Which keys name secrets. Where the policy fails, all do: a secret that left cannot be called back.
 fn secret_names(policy: &Policy, keys: Vec<String>) -> HashMap<String, bool> {
     let mut answers = HashMap::with_capacity(keys.len());
     for chunk in chunks(&keys) {
         match policy.names_secret(chunk) {
             Ok(secret) => answers.extend(chunk.iter().cloned().zip(secret)),
-            Err(problem) => warn(&problem, format_args!("the values of {} keys", chunk.len())),
+            Err(problem) => warn(
+                &problem,
+                format_args!("the values of {}", counted(chunk.len() as u64, "key")),
+            ),
         }
     }
     answers
@@ -167,7 +178,7 @@ fn redacted(policy: &Policy, texts: Vec<String>) -> HashMap<String, Option<Strin
                 let changed = (*text != clean).then_some(clean);
                 (text.clone(), changed)
             })),
-            Err(problem) => warn(&problem, format_args!("{} texts", chunk.len())),
+            Err(problem) => warn(&problem, counted(chunk.len() as u64, "text")),
         }
     }
     answers
@@ -190,7 +201,7 @@ fn chunks(texts: &[String]) -> impl Iterator<Item = &[String]> {
 
 fn warn(problem: &Problem, what: impl Display) {
     let Problem { code, message, .. } = problem;
-    tracing::warn!(code, "{message}; {what} are masked");
+    tracing::warn!(code, "{message}; masked: {what}");
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The TLS of an exporter: the files that the plan names, read again when they change.
+//! The TLS of an exporter: the files that the plan names or that the machine has, read again when they change.
 
 use std::path::{Path, PathBuf};
 
@@ -27,11 +27,15 @@ impl TlsFiles {
             return Ok(None);
         }
         let files = exporter.tls.clone();
-        let paths = [&files.ca, &files.certificate, &files.key]
+        let named = [&files.ca, &files.certificate, &files.key];
+        let mut paths: Vec<PathBuf> = named
             .into_iter()
             .filter(|path| !path.is_empty())
             .map(PathBuf::from)
             .collect();
+        if files.ca.is_empty() {
+            paths.extend(Tls::machine_authorities());
+        }
         let made = Watched::new(paths, || made(&files))?;
         Ok(Some(Self { files, made }))
     }

@@ -13,6 +13,7 @@ use tracing::dispatcher;
 
 use crate::bindings::exports::floe::telemetry::types::Diagnostic;
 use crate::error::{Problem, render};
+use crate::policy::Policy;
 
 /// What is being said. There are at most as many as kinds of warning.
 static PENDING: Mutex<Vec<JoinHandle<()>>> = Mutex::new(Vec::new());
@@ -22,20 +23,20 @@ const MOST_KINDS: usize = 64;
 /// Logs that a call failed, if it is the first with this code and of what follows from it.
 pub(crate) fn once(problem: &Problem, consequence: &'static str) {
     let Problem { code, message, .. } = problem;
-    first(
-        code,
-        consequence,
-        format!("warning[{code}]: {message}; {consequence}. This is said once"),
-    );
+    first(code, consequence, || {
+        format!("warning[{code}]: {message}; {consequence}. This is said once")
+    });
 }
 
-/// Logs a finding about what came from a source, if it is the first of its code there.
-pub(crate) fn found(found: &Diagnostic, source: &'static str) {
-    first(&found.code, source, render(source, slice::from_ref(found)));
+/// Logs a finding about what came from a source, if it is the first of its code there. It quotes what came, so it goes through the policy.
+pub(crate) fn found(policy: &Policy, found: &Diagnostic, source: &'static str) {
+    first(&found.code, source, || {
+        policy.without_secrets(render(source, slice::from_ref(found)))
+    });
 }
 
 /// Logs a text, if it is the first of a code and a subject.
-pub(crate) fn first(code: &str, subject: &'static str, text: String) {
+pub(crate) fn first(code: &str, subject: &'static str, text: impl FnOnce() -> String) {
     static SAID: Mutex<BTreeSet<(String, &'static str)>> = Mutex::new(BTreeSet::new());
     {
         let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
@@ -43,6 +44,7 @@ pub(crate) fn first(code: &str, subject: &'static str, text: String) {
             return;
         }
     }
+    let text = text();
     // The provider comes before the subscriber, since its layer is a part of that.
     if !dispatcher::has_been_set() {
         eprintln!("{text}");

@@ -1,52 +1,19 @@
 //! `tracing`: records and console lines are of their trace, on whatever thread, redacted, and of levels that may change.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
+#[path = "common/console.rs"]
+mod console;
 #[path = "common/provider.rs"]
 mod provider;
 #[path = "common/receiver.rs"]
 mod receiver;
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
-
+use console::Console;
 use floe_telemetry::{Manifest, OperationKind};
 use opentelemetry::Context;
 use opentelemetry::trace::{FutureExt as _, TraceContextExt as _};
 use serde_json::Value;
 use tracing::Instrument as _;
-use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::prelude::*;
-
-/// A console that remembers.
-#[derive(Clone, Default)]
-struct Console(Arc<Mutex<Vec<u8>>>);
-
-impl Console {
-    fn lines(&self) -> Vec<String> {
-        let bytes = self.0.lock().unwrap();
-        let text = std::str::from_utf8(&bytes).unwrap();
-        text.lines().map(str::to_owned).collect()
-    }
-}
-
-impl Write for Console {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Console {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
 
 #[test]
 fn records_and_lines_are_of_their_trace_and_of_the_levels_that_hold() {
@@ -111,8 +78,8 @@ fn records_and_lines_are_of_their_trace_and_of_the_levels_that_hold() {
     telemetry.shutdown().unwrap();
 
     let lines: Vec<Value> = console
+        .text()
         .lines()
-        .iter()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     let messages: Vec<&str> = lines
@@ -183,13 +150,13 @@ fn text_is_for_people() {
         let _attached = operation.context().clone().attach();
         tracing::warn!(target: "sales", rows = 3, token = "hunter2", "late \u{1b}[31m");
         let id = operation.context().span().span_context().trace_id();
-        let lines = console.lines();
+        let said = console.text();
         assert!(
-            lines[0].contains(" WARNING  sales: late")
-                && lines[0].contains(&format!(" rows=3 token=*** trace_id={id} span_id=")),
-            "{lines:?}"
+            said.contains(" WARNING  sales: late")
+                && said.contains(&format!(" rows=3 token=*** trace_id={id} span_id=")),
+            "{said}"
         );
-        assert!(!lines[0].contains('\u{1b}'), "{lines:?}");
-        assert!(coloured.lines()[0].contains("\u{1b}[33mWARNING \u{1b}[0m"));
+        assert!(!said.contains('\u{1b}'), "{said}");
+        assert!(coloured.text().contains("\u{1b}[33mWARNING \u{1b}[0m"));
     });
 }

@@ -1,6 +1,7 @@
 //! TLS to a Collector: whom to trust, and who we are. One configuration serves both transports and the check of a connection.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::crypto::aws_lc_rs;
@@ -65,6 +66,13 @@ impl Tls {
             }
         };
         Ok(Self(config.into()))
+    }
+
+    /// The files and directories that the machine's authorities are read from, for who reads them again when they change. A machine that keeps them
+    /// elsewhere has none.
+    pub fn machine_authorities() -> Vec<PathBuf> {
+        let found = openssl_probe::probe();
+        found.cert_file.into_iter().chain(found.cert_dir).collect()
     }
 
     /// TLS that trusts nobody, for a connection in clear text.

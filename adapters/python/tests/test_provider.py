@@ -181,7 +181,7 @@ def test_a_dead_collector_costs_little(
     assert len(warnings) == 1
     endpoint = closed_port if fault == "closed" else hanging_port
     assert warnings[0] == (
-        "warning[FLOE-X001]: 1 spans and 0 log records were not delivered to "
+        "warning[FLOE-X001]: 1 span and 0 log records were not delivered to "
         f"{endpoint}/v1/traces and {endpoint}/v1/metrics, nor the last metrics\n"
         "  help: `floe-telemetry doctor MANIFEST` finds out why; OTEL_SDK_DISABLED=true sends nothing"
     )

@@ -1,6 +1,7 @@
 //! The codes of everything that the policy can find wrong. A code is never reused for another meaning.
 
 use crate::bindings::exports::floe::telemetry::types::{Diagnostic, Severity};
+use crate::redaction;
 
 /// The manifest is not well-formed YAML, or exceeds the bounds of its reader.
 pub const MANIFEST_SYNTAX: &str = "FLOE-M001";
@@ -108,11 +109,16 @@ impl Place {
     }
 }
 
-/// Text from an input as a message may show it: quoted, with control characters escaped, and short.
+/// Text from an input as a message may show it: redacted, quoted, with control characters escaped, and short.
 pub fn shown(text: &str) -> String {
     const MOST: usize = 60;
-    let mut short: String = text.chars().take(MOST).collect();
-    if text.chars().nth(MOST).is_some() {
+    const LOOKED_AT: usize = 4 * 1024;
+    let head = text
+        .get(..text.floor_char_boundary(LOOKED_AT))
+        .unwrap_or_default();
+    let clean = redaction::redact(head);
+    let mut short: String = clean.chars().take(MOST).collect();
+    if clean.chars().nth(MOST).is_some() || head.len() < text.len() {
         short.push('…');
     }
     format!("{short:?}")

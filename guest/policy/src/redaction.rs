@@ -55,7 +55,10 @@ impl Redactor {
 
     /// Whether what has this name is a secret.
     pub fn names_secret(&self, name: &str) -> bool {
-        self.names.kind(name.as_bytes()).is_some()
+        let last = name.rsplit('.').next().unwrap_or(name);
+        [name, last]
+            .iter()
+            .any(|name| self.names.kind(name.as_bytes()).is_some())
     }
 
     /// Redacts one text. Idempotent.

@@ -92,7 +92,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         ));
     }
     if let Err(undelivered) = undelivered {
-        eprintln!("{undelivered}");
+        crate::complain(&telemetry, undelivered);
     }
     let outcome = outcome?;
     let expected = if arguments.fail {

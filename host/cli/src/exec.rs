@@ -31,8 +31,10 @@ fn telemetry(manifest: &Path) -> Result<TelemetryProvider, Error> {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let telemetry = telemetry(&arguments.manifest).unwrap_or_else(|error| {
-        eprintln!("{error}\nfloe-telemetry: the command runs without telemetry");
-        TelemetryProvider::disabled()
+        let telemetry = TelemetryProvider::disabled();
+        let consequence = "floe-telemetry: the command runs without telemetry";
+        crate::complain(&telemetry, format_args!("{error}\n{consequence}"));
+        telemetry
     });
     crate::log(&telemetry);
     let (program, rest) = arguments.command.split_first().ok_or("no command")?;
@@ -51,7 +53,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             exit_code(status)
         }
         Err(error) => {
-            eprintln!("{}", not_started(program, &error));
+            crate::complain(&telemetry, not_started(program, &error));
             operation.fail("error", &error);
             ExitCode::from(if error.kind() == ErrorKind::NotFound {
                 127
@@ -61,7 +63,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         }
     };
     if let Err(undelivered) = telemetry.shutdown() {
-        eprintln!("{undelivered}");
+        crate::complain(&telemetry, undelivered);
     }
     Ok(code)
 }

@@ -87,23 +87,22 @@ fn report(report: &Report<'_>) {
     let _ = writeln!(anstream::stderr(), "{}", report.human());
 }
 
+/// Says what a traced command's own part has to say, on standard error, which its user's logs may keep.
+fn complain(telemetry: &TelemetryProvider, what: impl Display) {
+    eprintln!("{}", telemetry.policy().without_secrets(what.to_string()));
+}
+
 /// Writes a line for the user. Somebody who closed the other end wants no more of it.
 fn say(line: impl Display) {
     let _ = writeln!(anstream::stdout(), "{line}");
 }
 
-/// Logs of this process: to standard error from warnings on (or as `RUST_LOG` says), and to where telemetry goes.
+/// Logs of this process: to where telemetry goes, and redacted to standard error from warnings on (or as `RUST_LOG` says, within what the manifest lets pass).
 fn log(telemetry: &TelemetryProvider) {
-    let console = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new("warn,opentelemetry=off,opentelemetry_sdk=off"));
-    let console = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .without_time()
-        .with_target(false)
-        .with_filter(console);
+    let levels = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    let console = telemetry.console(std::io::stderr, std::io::stderr().is_terminal());
     tracing_subscriber::registry()
-        .with(console)
+        .with(console.with_filter(levels))
         .with(telemetry.layer())
         .init();
 }

@@ -199,3 +199,40 @@ fn certificates_are_rotated() {
         assert!(delivered(&telemetry), "{protocol}: the right one again");
     }
 }
+
+/// The machine's authorities are read from where a variable says, so the test runs once more in a process that has it.
+#[test]
+fn authorities_of_the_machine_are_read_again() {
+    const AUTHORITIES: &str = "SSL_CERT_FILE";
+    const DIRECTORY: &str = "FLOE_TEST_DIRECTORY";
+    let Some(directory) = std::env::var_os(DIRECTORY) else {
+        let directory = tempfile::tempdir().unwrap();
+        let again = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "authorities_of_the_machine_are_read_again"])
+            .env(AUTHORITIES, directory.path().join("authorities.pem"))
+            .env_remove("SSL_CERT_DIR")
+            .env(DIRECTORY, directory.path())
+            .status();
+        assert!(again.unwrap().success());
+        return;
+    };
+    let file = Path::new(&directory).join("authorities.pem");
+    let authority = Authority::new();
+    let server = certificates::server(&authority.server("localhost"), None);
+    for protocol in ["grpc", "http/protobuf"] {
+        fs::write(&file, Authority::new().pem()).unwrap();
+        let manifest = manifest(
+            &format!("https://localhost:{}", server.address.port()),
+            &format!(
+                "otlp_protocol: {protocol}, timeout_millis: 900, batch_processor: {{schedule_delay_millis: 10}}"
+            ),
+        );
+        let manifest = Manifest::new("manifest", manifest).with_variables(|_| None);
+        let telemetry = TelemetryProvider::from_manifest(&manifest).unwrap();
+        assert!(!delivered(&telemetry), "{protocol}: a stranger's");
+        fs::write(&file, authority.pem()).unwrap();
+        assert!(delivered(&telemetry), "{protocol}: the right one");
+        fs::write(&file, "").unwrap();
+        assert!(delivered(&telemetry), "{protocol}: none, so the last ones");
+    }
+}

@@ -10,6 +10,8 @@ use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{Span, status::StatusCode};
 
+use crate::logs::counted;
+
 /// All that was received of one trace.
 #[derive(Debug, Clone)]
 pub struct Trace {
@@ -218,7 +220,7 @@ pub(crate) fn text(value: &AnyValue) -> String {
         Some(Value::BoolValue(value)) => value.to_string(),
         Some(Value::IntValue(value)) => value.to_string(),
         Some(Value::DoubleValue(value)) => value.to_string(),
-        Some(Value::BytesValue(bytes)) => format!("<{} bytes>", bytes.len()),
+        Some(Value::BytesValue(bytes)) => format!("<{}>", counted(bytes.len(), "byte")),
         Some(Value::ArrayValue(array)) => {
             let values: Vec<_> = array.values.iter().map(text).collect();
             format!("[{}]", values.join(", "))

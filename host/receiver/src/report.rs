@@ -1,6 +1,6 @@
 //! Everything at once.
 
-use crate::logs::render_logs;
+use crate::logs::{counted, render_logs};
 use crate::metrics_table::render_metrics;
 use crate::store::{Dropped, Snapshot};
 use crate::text::{Line, Style, YELLOW};
@@ -25,13 +25,15 @@ pub fn render(snapshot: &Snapshot, style: &Style) -> String {
 /// What did not fit; nothing if everything did.
 pub(crate) fn render_dropped(dropped: &Dropped, style: &Style) -> String {
     let kinds = [
-        ("whole traces", dropped.traces),
-        ("parts of a trace that fills the store alone", dropped.records),
-        ("log records without a trace", dropped.logs),
-        ("metric data points", dropped.points),
+        (dropped.traces, "whole trace", ""),
+        (dropped.records, "part", " of a trace that fills the store alone"),
+        (dropped.logs, "log record", " without a trace"),
+        (dropped.points, "metric data point", ""),
     ];
-    let dropped = kinds.into_iter().filter(|(_, count)| *count > 0);
-    let parts: Vec<_> = dropped.map(|(what, count)| format!("{count} {what}")).collect();
+    let dropped = kinds.into_iter().filter(|(count, ..)| *count > 0);
+    let parts: Vec<_> = dropped
+        .map(|(count, noun, of)| format!("{}{of}", counted(count as usize, noun)))
+        .collect();
     let mut out = String::new();
     if !parts.is_empty() {
         let mut line = Line::default();

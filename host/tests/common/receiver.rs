@@ -5,20 +5,31 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use floe_telemetry_receiver::{Options, Receiver, Snapshot, Store};
+use floe_telemetry_receiver::{Options, Receiver, Sink, Snapshot, Store};
 use tokio::sync::oneshot;
 
-/// A running receiver.
-pub(crate) struct Running {
+/// A running receiver, and who takes what it receives.
+pub(crate) struct Running<S = Store> {
     grpc: SocketAddr,
     http: SocketAddr,
-    store: Arc<Store>,
+    sink: Arc<S>,
     stop: oneshot::Sender<()>,
     thread: std::thread::JoinHandle<()>,
 }
 
 impl Running {
     pub(crate) fn start() -> Self {
+        Self::giving(Store::default())
+    }
+
+    pub(crate) fn stop(self) -> Snapshot {
+        self.end().snapshot()
+    }
+}
+
+impl<S: Sink + 'static> Running<S> {
+    /// A receiver that gives every request to this.
+    pub(crate) fn giving(sink: S) -> Self {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let free = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         let receiver = runtime
@@ -28,19 +39,19 @@ impl Running {
             }))
             .unwrap();
         let (grpc, http) = (receiver.grpc_addr().unwrap(), receiver.http_addr().unwrap());
-        let store = Arc::new(Store::default());
-        let sink = Arc::clone(&store);
+        let sink = Arc::new(sink);
+        let taking = Arc::clone(&sink);
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
             let stopped = async {
                 let _ = stopped.await;
             };
-            runtime.block_on(receiver.serve(sink, stopped)).unwrap();
+            runtime.block_on(receiver.serve(taking, stopped)).unwrap();
         });
         Self {
             grpc,
             http,
-            store,
+            sink,
             stop,
             thread,
         }
@@ -53,9 +64,10 @@ impl Running {
         )
     }
 
-    pub(crate) fn stop(self) -> Snapshot {
+    /// Stops it, and answers who took what it received.
+    pub(crate) fn end(self) -> Arc<S> {
         self.stop.send(()).unwrap();
         self.thread.join().unwrap();
-        self.store.snapshot()
+        self.sink
     }
 }

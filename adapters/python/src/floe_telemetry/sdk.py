@@ -255,11 +255,11 @@ class Sdk:
         if any(lost.values()):
             missing = (outlet.endpoint for signal, outlet in self._outlets.items() if lost[signal])
             logger.warning(
-                "warning[FLOE-X001]: %d spans and %d log records were not delivered to %s%s\n"
+                "warning[FLOE-X001]: %s and %s were not delivered to %s%s\n"
                 "  help: `floe-telemetry doctor MANIFEST` finds out why; "
                 "OTEL_SDK_DISABLED=true sends nothing",
-                lost.get(Signal.TRACES, 0),
-                lost.get(Signal.LOGS, 0),
+                _counted(lost.get(Signal.TRACES, 0), "span"),
+                _counted(lost.get(Signal.LOGS, 0), "log record"),
                 " and ".join(dict.fromkeys(missing)),
                 ", nor the last metrics" if lost.get(Signal.METRICS) else "",
             )
@@ -275,6 +275,11 @@ class Sdk:
                 export_timeout_millis=exporter.timeout,
             )
         ]
+
+
+def _counted(count: int, noun: str) -> str:
+    """`1 span`, `2 spans`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _options(batch: Batch) -> dict[str, Any]:

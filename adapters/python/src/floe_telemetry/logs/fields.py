@@ -1,5 +1,5 @@
 """The fields that every record has. Most records are seen by nobody, so what is put on them is made once a
-span.
+context.
 """
 
 from __future__ import annotations
@@ -7,9 +7,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Final
+from weakref import ref
 
 from opentelemetry import trace
-from opentelemetry.context import Context
+from opentelemetry.context import Context, get_current
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from floe_telemetry.contract import AttributeValue
@@ -25,26 +26,28 @@ _MOST_KEPT: Final = 256
 
 _plain_factory: Callable[..., logging.LogRecord] | None = None
 _namespace: AttributeValue = ""
-_made: dict[tuple[int, int, int], dict[str, Any]] = {}
+_made: dict[int, tuple[ref[Context], dict[str, Any]]] = {}
+"""Fields by the id of their context, as long as that is the one which they were made of."""
 
 
 def current_fields() -> Mapping[str, Any]:
     """The fields of the current span."""
-    span = trace.get_current_span().get_span_context()
-    if not span.is_valid:
-        return _fields(0, 0, 0)
-    return _fields(span.trace_id, span.span_id, span.trace_flags)
-
-
-def _fields(trace_id: int, span_id: int, flags: int) -> Mapping[str, Any]:
-    key = (trace_id, span_id, flags)
-    fields = _made.get(key)
-    if fields is None:
-        if len(_made) >= _MOST_KEPT:
-            _made.clear()
-        ids = (f"{trace_id:032x}", f"{span_id:016x}", f"{flags:02x}") if span_id else ("", "", "")
-        fields = _made[key] = dict(zip(FIELDS, (*ids, _namespace), strict=True))
+    context = get_current()
+    known = _made.get(id(context))
+    if known is not None and known[0]() is context:  # contexts never change
+        return known[1]
+    fields = _fields(trace.get_current_span(context).get_span_context())
+    if len(_made) >= _MOST_KEPT:
+        _made.clear()
+    _made[id(context)] = ref(context), fields
     return fields
+
+
+def _fields(span: SpanContext) -> dict[str, Any]:
+    ids = ("", "", "")
+    if span.is_valid:
+        ids = (f"{span.trace_id:032x}", f"{span.span_id:016x}", f"{span.trace_flags:02x}")
+    return dict(zip(FIELDS, (*ids, _namespace), strict=True))
 
 
 def context_of(record: logging.LogRecord) -> Context | None:
