@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{ExitCode, ExitStatus};
+use std::process::{ExitCode, ExitStatus, Stdio};
 
 use floe_telemetry::{
     Error, MANIFEST_VARIABLE, Manifest, Operation, OperationKind, Problem, TelemetryProvider,
@@ -14,12 +14,16 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{Signal as UnixSignal, SignalKind, signal};
 
 use crate::Failure;
+use crate::output::Output;
 
 /// A command to run.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// The manifest file. If it is wrong, the command runs all the same, without telemetry.
     manifest: PathBuf,
+    /// Sends each line that the command prints as a log record of its span as well. Its output is no terminal then.
+    #[arg(long)]
+    log_output: bool,
     /// The command and its arguments.
     #[arg(last = true, required = true, num_args = 1.., value_name = "CMD")]
     command: Vec<OsString>,
@@ -46,6 +50,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let mut operation = telemetry.operation(OperationKind::Command, name).begin();
     let mut command = Command::new(program);
     command.args(rest);
+    if arguments.log_output {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    }
     let result = run_child(command, &arguments.manifest, &telemetry, &mut operation);
     let code = match result {
         Ok(status) => {
@@ -85,9 +92,12 @@ pub(crate) fn run_child(
         .block_on(async {
             // Before there is a child that a signal could leave alone.
             let signals = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-            let child = command.spawn()?;
+            let mut child = command.spawn()?;
             operation.fact("process.pid", child.id().map(i64::from).unwrap_or_default());
-            supervise(child, signals).await
+            let output = Output::of(&mut child, operation.context());
+            let status = supervise(child, signals).await;
+            output.finish().await;
+            status
         })?;
     if let Some(code) = status.code() {
         operation.fact("exit_code", i64::from(code));

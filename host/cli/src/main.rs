@@ -6,6 +6,7 @@ mod compile;
 mod demo;
 mod doctor;
 mod exec;
+mod output;
 mod plan;
 mod receive;
 mod report;
@@ -100,6 +101,10 @@ fn say(line: impl Display) {
 /// Logs of this process: to where telemetry goes, and redacted to standard error from warnings on (or as `RUST_LOG` says, within what the manifest lets pass).
 fn log(telemetry: &TelemetryProvider) {
     let levels = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    // What a child prints is there already.
+    let levels = format!("{levels},{}=off", output::TARGET)
+        .parse()
+        .unwrap_or(levels);
     let console = telemetry.console(std::io::stderr, std::io::stderr().is_terminal());
     tracing_subscriber::registry()
         .with(console.with_filter(levels))

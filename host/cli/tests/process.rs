@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use certificates::{Authority, Signed};
 use floe_telemetry::{Manifest, OperationKind, TelemetryProvider};
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use prost::Message as _;
@@ -97,6 +98,71 @@ fn the_resource_is_the_plans() {
         ]
     );
     assert!(!format!("{attributes:?}").contains("behind"));
+}
+
+#[test]
+fn what_a_command_prints_is_passed_on_and_told() {
+    let server = Server::start(None, vec![Answer::Takes { rejected: 0 }]);
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("manifest.yaml");
+    fs::write(&file, manifest(&format!("http://{}", server.address), "")).unwrap();
+    // What is left behind keeps the pipes open.
+    let text = "printf 'one\\ntwo password=hunter2\\n\\nlast'; echo three >&2; head -c 100000 /dev/zero | tr '\\0' x; sleep 30 &";
+    let started = Instant::now();
+    let output = Command::new(env!("CARGO_BIN_EXE_floe-telemetry"))
+        .args(["exec", "--log-output"])
+        .arg(file)
+        .args(["--", "sh", "-c", text])
+        .output()
+        .unwrap();
+    assert!(started.elapsed() < Duration::from_secs(20));
+    assert!(output.status.success());
+    assert!(output.stdout.starts_with(b"one\ntwo password=hunter2\n\nlast"));
+    assert_eq!(output.stdout.len(), 30 + 100_000);
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "three\n");
+
+    let seen = server.seen();
+    let body = |path: &'static str| {
+        let found = seen.iter().filter(move |seen| seen.path == path);
+        found.map(|seen| seen.body.clone())
+    };
+    let spans: Vec<_> = body("/v1/traces")
+        .flat_map(|body| ExportTraceServiceRequest::decode(body).unwrap().resource_spans)
+        .flat_map(|resource| resource.scope_spans)
+        .flat_map(|scope| scope.spans)
+        .collect();
+    let records: Vec<_> = body("/v1/logs")
+        .flat_map(|body| ExportLogsServiceRequest::decode(body).unwrap().resource_logs)
+        .flat_map(|resource| resource.scope_logs)
+        .flat_map(|scope| scope.log_records)
+        .collect();
+    let [span] = spans.as_slice() else {
+        panic!("{spans:?}")
+    };
+    assert!(records.iter().all(|record| record.span_id == span.span_id));
+    let mut lines: Vec<String> = records
+        .iter()
+        .map(|record| match record.body.clone().and_then(|body| body.value) {
+            Some(Value::StringValue(text)) => text.chars().take(30).collect(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    lines.sort();
+    assert_eq!(
+        lines,
+        [
+            "lastxxxxxxxxxxxxxxxxxxxxxxxxxx",
+            "one",
+            "three",
+            "two password=***"
+        ]
+    );
+    let streams = records.iter().filter_map(|record| {
+        let stream = record.attributes.iter().find(|pair| pair.key == "log.iostream");
+        stream.and_then(|pair| pair.value.clone()?.value)
+    });
+    let is_error = |value: &Value| *value == Value::StringValue("stderr".into());
+    assert_eq!(streams.filter(is_error).count(), 1);
 }
 
 #[test]
