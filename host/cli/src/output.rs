@@ -49,7 +49,6 @@ async fn copy(mut from: impl AsyncRead + Unpin, mut to: impl Write, mut lines: L
         }
         lines.take(read);
     }
-    lines.end();
 }
 
 /// Bytes on their way to lines.
@@ -99,5 +98,12 @@ impl Lines {
             let _span = self.context.clone().attach();
             tracing::info!(target: TARGET, { log.iostream = self.stream }, "{text}{cut}");
         }
+    }
+}
+
+impl Drop for Lines {
+    /// Nobody may end the last line.
+    fn drop(&mut self) {
+        self.end();
     }
 }
