@@ -116,6 +116,28 @@ noisy.info("yes 2"); app.debug("yes 3")
     assert lines == [log.body for log in collector.logs] == ["yes 1", "yes 2", "yes 3"]
 
 
+def test_levels_are_read_anew(manifest: Manifest, collector: Collector, tmp_path: Path) -> None:
+    code = """
+import logging, pathlib, floe_telemetry
+telemetry = floe_telemetry.init()
+noisy = logging.getLogger("noisy")
+noisy.info("before")
+path = pathlib.Path(__import__("os").environ["FLOE_TELEMETRY_MANIFEST"])
+text = path.read_text()
+path.write_text(text.replace("noisy: WARNING", "noisy: DEBUG"))
+telemetry.reload_levels()
+noisy.debug("after")
+path.write_text(text.replace("noisy: WARNING", "noisy: LOUD"))
+try:
+    telemetry.reload_levels()
+except floe_telemetry.ManifestError:
+    noisy.debug("refused")
+"""
+    path = manifest(collector.endpoint, "logging: {log_level: INFO, loggers: {noisy: WARNING}}")
+    run(code, path, tmp_path)
+    assert {log.body for log in collector.logs if log.logger == "noisy"} == {"after", "refused"}
+
+
 @pytest.mark.parametrize("json_output", ["true", "false"])
 def test_console_lines_are_redacted(
     json_output: str, manifest: Manifest, collector: Collector, tmp_path: Path

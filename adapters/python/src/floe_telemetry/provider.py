@@ -126,6 +126,14 @@ class TelemetryProvider:
         """The context as entries of a Kubernetes container's `env`."""
         return carriers.env_list(self.propagator, context)
 
+    def reload_levels(self, path: str | os.PathLike[str] | None = None) -> None:
+        """Takes the levels of log records from a manifest, by default the one that `FLOE_TELEMETRY_MANIFEST`
+        names. All else stays. Raises `ManifestError` for one that is refused, which changes nothing.
+        """
+        from floe_telemetry import logs
+
+        logs.apply_levels(read_plan(path)[1].logging)
+
     def counts(self) -> dict[str, Counts]:
         """What was produced, delivered, dropped and waits, by signal."""
         return self.sdk.counts() if self.sdk else {}
