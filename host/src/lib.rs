@@ -12,7 +12,7 @@
 //! An operation that takes long says so in log records, and one whose process dies is reported by the next process: from a record in
 //! `$FLOE_STATE_DIR/inflight`, by default below `$XDG_STATE_HOME/floe-telemetry`.
 //!
-//! Measurements have no exemplars: OpenTelemetry's SDK for Rust (0.33) collects none.
+//! Measurements of operations have exemplars. Those of instruments of your own have none: OpenTelemetry's SDK for Rust (0.33) collects none.
 //!
 //! The policy component is asked once a process, once an operation and once a process boundary, never once a span.
 

@@ -316,6 +316,8 @@ pub(crate) fn conclude(context: &Context, ending: Ending, sdk: Option<&Sdk>, at:
                 &measurement.instrument,
                 measurement.value,
                 &attribute::to_sdk(&measurement.attributes),
+                span.span_context(),
+                at,
             );
         }
     }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime};
 
+use floe_telemetry_otlp::Exemplars;
 use opentelemetry::logs::LoggerProvider as _;
 use opentelemetry::metrics::{Counter as SdkCounter, Histogram, MeterProvider};
 use opentelemetry::propagation::{Injector, TextMapPropagator};
@@ -75,6 +76,7 @@ pub(crate) struct Sdk {
     meter_provider: SdkMeterProvider,
     logger_provider: SdkLoggerProvider,
     instruments: HashMap<String, Instrument>,
+    exemplars: Exemplars,
     exceptions: Exceptions,
     in_flight: InFlight,
     spans: Arc<Counter>,
@@ -308,8 +310,9 @@ impl Sdk {
         let tracer_provider = tracer_provider.build();
 
         let mut meter_provider = SdkMeterProvider::builder().with_resource(resource);
+        let exemplars = Exemplars::default();
         if let Some(exporter) = exporters.metrics {
-            let reader = PeriodicReader::builder(exporter)
+            let reader = PeriodicReader::builder(exporter.with_exemplars(exemplars.clone()))
                 .with_interval(milliseconds(plan.interval))
                 .build();
             meter_provider = meter_provider.with_reader(reader);
@@ -318,6 +321,7 @@ impl Sdk {
 
         Ok(Self {
             instruments: instruments(&meter_provider, &plan),
+            exemplars,
             exceptions,
             in_flight: InFlight::new(plan.operations, logger_provider.logger(SCOPE)),
             plan,
@@ -351,8 +355,16 @@ impl Sdk {
         self.exceptions.log(&scope(), span, time, attributes);
     }
 
-    /// Records a measurement on an instrument of the plan.
-    pub(crate) fn record(&self, instrument: &str, value: f64, attributes: &[KeyValue]) {
+    /// Records a measurement, made in a span, on an instrument of the plan.
+    pub(crate) fn record(
+        &self,
+        instrument: &str,
+        value: f64,
+        attributes: &[KeyValue],
+        span: &SpanContext,
+        at: SystemTime,
+    ) {
+        self.exemplars.offer(instrument, value, attributes, span, at);
         match self.instruments.get(instrument) {
             Some(Instrument::Counter(counter)) => counter.add(value as u64, attributes),
             Some(Instrument::Histogram(histogram)) => histogram.record(value, attributes),

@@ -20,6 +20,7 @@ use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 
 use crate::client::Client;
 use crate::collector::Collector;
+use crate::exemplars::Exemplars;
 use crate::failure::{Accepted, BuildError, Failure};
 use crate::runtime::Runtime;
 use crate::signal::{Logs, Metrics, Signal, Traces};
@@ -39,6 +40,7 @@ pub struct Exporter<S> {
     observer: Arc<dyn Observer>,
     redactor: Arc<dyn Redactor>,
     resource: ResourceAttributesWithSchema,
+    exemplars: Exemplars,
     signal: PhantomData<S>,
 }
 
@@ -56,6 +58,7 @@ impl<S: Signal> Exporter<S> {
             observer,
             redactor,
             resource: ResourceAttributesWithSchema::default(),
+            exemplars: Exemplars::default(),
             signal: PhantomData,
         })
     }
@@ -73,6 +76,15 @@ impl<S: Signal> Exporter<S> {
             Err(Failure::Timeout(timeout)) => Err(OTelSdkError::Timeout(timeout)),
             Err(failure) => Err(OTelSdkError::InternalFailure(failure.to_string())),
         }
+    }
+}
+
+impl Exporter<Metrics> {
+    /// Puts these exemplars on the points that they belong to.
+    #[must_use]
+    pub fn with_exemplars(mut self, exemplars: Exemplars) -> Self {
+        self.exemplars = exemplars;
+        self
     }
 }
 
@@ -100,7 +112,9 @@ impl LogExporter for Exporter<Logs> {
 
 impl PushMetricExporter for Exporter<Metrics> {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
-        self.send(metrics.into()).await
+        let mut request = metrics.into();
+        self.exemplars.fill(&mut request);
+        self.send(request).await
     }
 
     fn force_flush(&self) -> OTelSdkResult {

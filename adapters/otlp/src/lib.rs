@@ -10,6 +10,7 @@
 
 mod client;
 mod collector;
+mod exemplars;
 mod exporter;
 mod failure;
 mod reach;
@@ -19,6 +20,7 @@ mod texts;
 mod tls;
 
 pub use collector::{Collector, Headers, TlsSource, Transport};
+pub use exemplars::Exemplars;
 pub use exporter::{Exporter, Observer};
 pub use failure::{Accepted, BuildError, Failure};
 pub use reach::{Reach, Reached, Secured, Speech, Unreached};
