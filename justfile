@@ -126,6 +126,10 @@ bench: _policy _python
     cargo run --locked --release --package floe-telemetry-benchmarks
     {{python}} tests/benchmarks/python/bench.py
 
+# What telemetry costs dbt and Dagster: whole processes with and without it, which take turns. Arguments: --pairs N, --only dbt|dagster
+bench-tools *ARGS: _python
+    {{python}} tests/benchmarks/python/tools.py {{ARGS}}
+
 # The command line program, optimised; prints its path.
 build: _policy
     cargo build --locked --release --package floe-telemetry-cli >&2

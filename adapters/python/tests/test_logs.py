@@ -5,9 +5,13 @@ import os
 from pathlib import Path
 
 import pytest
+from opentelemetry import trace
+from opentelemetry.context import attach, detach
+from opentelemetry.trace import NonRecordingSpan, SpanContext
 
 from collector import Collector
 from conftest import Manifest, run_python
+from floe_telemetry.logs.fields import current_fields
 
 
 def run(code: str, manifest: Path, tmp_path: Path) -> str:
@@ -205,6 +209,18 @@ listener.start(); listener.stop()
     for text in ("queued", "threaded"):
         log = collector.log(text)
         assert (log.trace_id, log.span_id) == (span.trace_id, span.span_id)
+
+
+def test_fields_are_of_the_current_context_though_its_id_was_anothers() -> None:
+    ids = set()
+    for number in range(1, 1000):
+        context = trace.set_span_in_context(NonRecordingSpan(SpanContext(number, number, False)))
+        ids.add(id(context))
+        token = attach(context)
+        assert [current_fields()["span_id"] for _ in range(2)] == [f"{number:016x}"] * 2
+        detach(token)
+        del context, token
+    assert len(ids) < 500
 
 
 @pytest.mark.parametrize("factory", ["PrintLoggerFactory", "stdlib.LoggerFactory"])

@@ -113,7 +113,8 @@ class PreparedCalls:
 
 class _RawFunctions(NamedTuple):
     """Functions of wasmtime's C API, called with addresses: ctypes converts a pointer object anew in each
-    call.
+    call. Those that take no time keep the interpreter's lock: where other threads work, to get it back takes
+    milliseconds.
     """
 
     call: Callable[[int, int, int, int, int, int], int | None]
@@ -123,16 +124,15 @@ class _RawFunctions(NamedTuple):
 
 @functools.cache
 def _raw_functions() -> _RawFunctions:
-    def raw(name: str, result: Any, *arguments: Any) -> Any:
-        function = ffi.dll[name]  # by its name in brackets, ctypes makes an object of our own
-        function.restype, function.argtypes = result, arguments
-        return function
-
+    dll: Any = ffi.dll
     pointer, size = ctypes.c_void_p, ctypes.c_size_t
+    call = ctypes.CFUNCTYPE(pointer, pointer, pointer, pointer, size, pointer, size)
+    delete = ctypes.PYFUNCTYPE(None, pointer)
+    set_deadline = ctypes.PYFUNCTYPE(None, pointer, ctypes.c_uint64)
     return _RawFunctions(
-        raw("wasmtime_component_func_call", pointer, pointer, pointer, pointer, size, pointer, size),
-        raw("wasmtime_component_val_delete", None, pointer),
-        raw("wasmtime_context_set_epoch_deadline", None, pointer, ctypes.c_uint64),
+        call(("wasmtime_component_func_call", dll)),
+        delete(("wasmtime_component_val_delete", dll)),
+        set_deadline(("wasmtime_context_set_epoch_deadline", dll)),
     )
 
 

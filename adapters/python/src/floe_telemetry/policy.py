@@ -87,6 +87,8 @@ class Policy:
         self._component = component
         self._configuration: Final = configuration
         self._idle: list[Instance] = []
+        self._child_baggage: tuple[str | None, str] = None, ""
+        """The last text that was asked for, and the answer."""
         self._failures = 0
         self._resume_at = 0.0
         after_fork = WeakMethod(self._after_fork)
@@ -173,8 +175,14 @@ class Policy:
         return Headers(found.traceparent, found.tracestate, found.baggage)
 
     def child_baggage(self, baggage: str) -> str:
-        """The baggage that the children of an operation see."""
-        return str(self._call("propagation.child-baggage", records.text(baggage)))
+        """The baggage that the children of an operation see. It depends on the text alone, and operations
+        that follow each other have the same for the most part.
+        """
+        last = self._child_baggage
+        if last[0] != baggage:
+            children = str(self._call("propagation.child-baggage", records.text(baggage)))
+            last = self._child_baggage = baggage, children
+        return last[1]
 
     def intent(
         self, scope: str, name: str, kind: SpanKind, attributes: Mapping[str, object]

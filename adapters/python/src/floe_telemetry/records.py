@@ -10,6 +10,9 @@ from floe_telemetry import contract
 from floe_telemetry.contract import AttributeValue, Diagnostic, ExceptionInfo, Info, Signal
 from floe_telemetry.values import Record, plain
 
+_to_json: Final = json.JSONEncoder(default=str).encode
+"""Made once: `json.dumps` makes an encoder in each call that names a `default`."""
+
 
 def text(text: str) -> str:
     """Text that UTF-8 can carry: what is not (lone surrogates, from undecodable bytes) becomes a question
@@ -20,11 +23,7 @@ def text(text: str) -> str:
 
 def key_values(facts: Mapping[str, object]) -> list[Record]:
     """Names with values as JSON text. What is `None` is left out."""
-    return [
-        Record(key=text(key), value=json.dumps(value, default=str))
-        for key, value in facts.items()
-        if value is not None
-    ]
+    return [Record(key=text(key), value=_to_json(value)) for key, value in facts.items() if value is not None]
 
 
 def from_json(value: Any) -> Any:
@@ -56,9 +55,10 @@ def exception_record(error: ExceptionInfo) -> Record:
 
 
 def attributes(found: Iterable[Any]) -> dict[str, AttributeValue]:
-    """Attributes by name."""
-    decoded = ((each.key, json.loads(each.value)) for each in found)
-    return {key: value for key, value in decoded if value is not None}
+    """Attributes by name. Their values are read at one go."""
+    pairs = list(found)
+    values = json.loads(f"[{','.join([each.value for each in pairs])}]")
+    return {each.key: value for each, value in zip(pairs, values, strict=True) if value is not None}
 
 
 def info(found: Any) -> Info:

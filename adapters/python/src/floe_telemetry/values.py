@@ -12,8 +12,8 @@ from __future__ import annotations
 import builtins
 import ctypes
 import struct
+import sys
 from collections.abc import Callable, Sequence
-from ctypes import string_at
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
@@ -39,6 +39,9 @@ VALUE: Final = 32
 """Bytes of a value: its kind at 0, its contents at 8."""
 _ENTRY: Final = 48  # of a record: length and address of the field's name, then the value
 _NAME: Final = "16x"
+_TEXT_ENTRY: Final = "QQB7xQQ8x"
+_MEMORY: Final[Any] = (ctypes.c_char * sys.maxsize).from_address(0)
+"""The process's memory, of which a slice is a copy: in a fourth of the time of `ctypes.string_at`."""
 _HEAD: Final = struct.Struct("<B7xQQ")  # kind, and two words: length and address of text, list and record
 _WORDS: Final = struct.Struct("<QQ")
 _STRING, _LIST, _RECORD, _VARIANT, _ENUM, _OPTION, _RESULT = 12, 13, 14, 16, 17, 18, 19
@@ -195,17 +198,7 @@ def writer(type: wasm.ValType) -> Writer:
 
         return write_list
     if isinstance(type, wasm.RecordType):
-        fields = [(name, name.encode(), writer(field)) for name, field in type.fields]
-
-        def write_record(arena: Arena, at: int, value: Any) -> None:
-            first = arena.place(_ENTRY * len(fields))
-            _HEAD.pack_into(arena.data, at, _RECORD, len(fields), arena.base + first)
-            for position, (name, text, write) in enumerate(fields):
-                entry = first + _ENTRY * position
-                _WORDS.pack_into(arena.data, entry, len(text), arena.text(text))
-                write(arena, entry + 16, getattr(value, name))
-
-        return write_record
+        return _record_writer(type)
     if isinstance(type, wasm.OptionType):
         payload = writer(type.payload)
 
@@ -225,6 +218,38 @@ def writer(type: wasm.ValType) -> Writer:
         pack_into(arena.data, at, kind, value)
 
     return write_scalar
+
+
+def _record_writer(type: wasm.RecordType) -> Writer:
+    """The names of the fields are in memory that is written once."""
+    texts = {name: ctypes.create_string_buffer(name.encode()) for name, _ in type.fields}
+    names = [(name, len(text) - 1, ctypes.addressof(text)) for name, text in texts.items()]
+    size, count = _ENTRY * len(names), len(names)
+
+    if all(isinstance(field, wasm.String) for _, field in type.fields):
+        pack_into = struct.Struct(f"<{_TEXT_ENTRY * count}").pack_into
+
+        def write_texts(arena: Arena, at: int, value: Any, kept: object = texts) -> None:
+            first = arena.place(size)
+            words: list[int] = []
+            for name, length, address in names:
+                text = getattr(value, name).encode()
+                words += (length, address, _STRING, len(text), arena.text(text))
+            pack_into(arena.data, first, *words)
+            _HEAD.pack_into(arena.data, at, _RECORD, count, arena.base + first)
+
+        return write_texts
+    writers = [writer(field) for _, field in type.fields]
+
+    def write_record(arena: Arena, at: int, value: Any, kept: object = texts) -> None:
+        entry = arena.place(size)
+        _HEAD.pack_into(arena.data, at, _RECORD, count, arena.base + entry)
+        for (name, length, address), write in zip(names, writers, strict=True):
+            _WORDS.pack_into(arena.data, entry, length, address)
+            write(arena, entry + 16, getattr(value, name))
+            entry += _ENTRY
+
+    return write_record
 
 
 Take = Callable[[Sequence[Any], int], Any]
@@ -266,7 +291,8 @@ def reader(type: wasm.ValType) -> Reader:
         cases = {tag.encode(): _case(type, tag, case) for tag, case in type.cases}
 
         def take_variant(words: Sequence[Any], at: int) -> Any:
-            return cases[string_at(words[at + 1], words[at])](words[at + 2])
+            tag = words[at + 1]
+            return cases[_MEMORY[tag : tag + words[at]]](words[at + 2])
 
         return Reader("8xQQQ", 3, take_variant)
     _, format = _SCALARS[type.__class__]
@@ -283,7 +309,8 @@ def value_reader(type: wasm.ValType) -> Callable[[Any], Any]:
 
 
 def _take_text(words: Sequence[Any], at: int) -> str:
-    return string_at(words[at + 1], words[at]).decode() if words[at] else ""
+    length, address = words[at], words[at + 1]
+    return _MEMORY[address : address + length].decode() if length else ""
 
 
 def _list_taker(type: wasm.ListType) -> Take:
@@ -291,10 +318,10 @@ def _list_taker(type: wasm.ListType) -> Take:
     unpack_each = struct.Struct(f"<{format}").iter_unpack
 
     def take_list(words: Sequence[Any], at: int) -> list[Any]:
-        length = words[at]
+        length, address = words[at], words[at + 1]
         if not length:
             return []
-        elements = unpack_each(string_at(words[at + 1], VALUE * length))
+        elements = unpack_each(_MEMORY[address : address + VALUE * length])
         return [take(each, 0) for each in elements] if take else [each[0] for each in elements]
 
     return take_list
@@ -316,7 +343,8 @@ def _record_taker(type: wasm.RecordType) -> Take:
     record: Any = builtins.type("Record", (ReadRecord,), {"__slots__": (), "names": tuple(names), **of_name})
 
     def take_record(words: Sequence[Any], at: int) -> ReadRecord:
-        found = unpack(string_at(words[at + 1], size))
+        address = words[at + 1]
+        found = unpack(_MEMORY[address : address + size])
         read: ReadRecord = record([take(found, at) if take else found[at] for take, at in fields])
         return read
 
@@ -326,7 +354,7 @@ def _record_taker(type: wasm.RecordType) -> Take:
 def _pointed(type: wasm.ValType) -> Callable[[int], Any]:
     """What reads a value of a type at an address."""
     read = value_reader(type)
-    return lambda address: read(string_at(address, VALUE))
+    return lambda address: read(_MEMORY[address : address + VALUE])
 
 
 def _case(
