@@ -170,7 +170,10 @@ fn told_here(facts: &[KeyValue], outcome: Outcome) -> Vec<String> {
         return planned;
     }
     let made = assets(facts, "materialized");
-    let (alone, failed) = (planned.len() == 1, !matches!(outcome, Outcome::Success | Outcome::Warning));
+    let (alone, failed) = (
+        planned.len() == 1,
+        !matches!(outcome, Outcome::Success | Outcome::Warning),
+    );
     planned.retain(|asset| match (alone, failed) {
         (_, true) => outcome != Outcome::Skipped && (alone || !made.contains(asset)),
         (true, false) => made.contains(asset),
