@@ -238,6 +238,38 @@ hooks.uninstall()
     assert "an event of Dagster is lost to telemetry: RuntimeError('ours')" in ran.stderr
 
 
+def test_a_step_that_something_else_runs(tmp_path: Path, manifest: Manifest, collector: Collector) -> None:
+    """Who runs steps elsewhere hands their events to the instance."""
+    code = """
+from dagster import DagsterEvent, DagsterInstance, job, op
+from dagster._core.execution.plan.handle import StepHandle
+from dagster._core.execution.plan.objects import StepSuccessData
+from dagster._core.definitions.dependency import NodeHandle
+from floe_telemetry.dagster import instrumented
+@op
+def one(): pass
+@job
+def shop(): one()
+instrumented(shop)
+with DagsterInstance.ephemeral() as instance:
+    run = instance.create_run_for_job(shop)
+    print(run.run_id)
+    handle = StepHandle(NodeHandle("one", None), "one")
+    for kind, data in (("STEP_START", None), ("STEP_SUCCESS", StepSuccessData(1.0))):
+        event = DagsterEvent(kind, "shop", handle, event_specific_data=data, step_kind_value="COMPUTE")
+        instance.report_dagster_event(event, run.run_id)
+"""
+    environ = os.environ | {"FLOE_TELEMETRY_MANIFEST": str(manifest(collector.endpoint))}
+    ran = subprocess.run(
+        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    step = collector.span("dagster.step one")
+    assert step.trace_id == ran.stdout.strip().replace("-", ""), ran.stderr
+    assert step.attributes["floe.dagster.attempt"] == 1
+    assert step.attributes["floe.outcome"] == "success"
+
+
 def test_materialize_under_a_span(tmp_path: Path, manifest: Manifest, collector: Collector) -> None:
     code = f"""
 import os, floe_telemetry

@@ -127,7 +127,7 @@ class Runs:
         here = self._open.get((run_id, None))
         if here is not None and here.failed is not None:
             error = here.failed
-        for key in [key for key in self._open if key[0] == run_id and key[1] is not None]:
+        for key in [key for key in list(self._open) if key[0] == run_id and key[1] is not None]:
             self._close(
                 key, "cancelled" if event.name == "PIPELINE_CANCELED" else "abandoned", None, event.time
             )
@@ -144,8 +144,13 @@ class Runs:
 
     def step_starts(self, provider: TelemetryProvider, event: Event) -> None:
         """An attempt of a step starts."""
-        step = facts.of_step(event.context, event.context.previous_attempt_count + 1)
-        operation = self._begin_step(provider, event.context.dagster_run, step, event.key, event.time)
+        if facts.is_executed(event.context):
+            run = event.context.dagster_run
+            step = facts.of_step(event.context, event.context.previous_attempt_count + 1)
+        else:
+            run = event.instance.get_run_by_id(event.entry.run_id)
+            step = _stored_step(event, run, _stored(event))
+        operation = self._begin_step(provider, run, step, event.key, event.time)
         self._keep(event.key, _Open(provider, operation, step))
 
     def step_ends(self, provider: TelemetryProvider, event: Event) -> None:
@@ -157,7 +162,7 @@ class Runs:
         if self._close(event.key, event.name, error, event.time):
             return
         run = event.instance.get_run_by_id(event.entry.run_id)
-        [stored] = event.instance.get_run_step_stats(run.run_id, [event.key[1]])
+        stored = _stored(event)
         if facts.is_executed(event.context):
             step = facts.of_step(event.context, stored.attempts or 1)
         else:
@@ -212,8 +217,8 @@ class Runs:
         """An operation of which only the end is known."""
         run_id, step_key = event.key
         parent = self.context_of(run_id, step_key) if run_id else None
-        if parent is None and event.context is not None:
-            parent = identity.of_run(provider, event.context.dagster_run)
+        if parent is None and run_id:
+            parent = identity.of_run(provider, event.instance.get_run_by_id(run_id))
         about = {"run_id": run_id or None, "job": event.entry.job_name, "step": step_key}
         if kind is not OperationKind.ASSET_CHECK:
             about.pop("step")
@@ -287,6 +292,12 @@ def _lost_steps(provider: TelemetryProvider, event: Event, run: Any, parent: Con
                 outlived=True,
             )
             operation.end("abandoned", error=lost, end_time=event.time)
+
+
+def _stored(event: Event) -> Any:
+    """What Dagster stored of the step of an event."""
+    [stored] = event.instance.get_run_step_stats(event.entry.run_id, [event.key[1]])
+    return stored
 
 
 def _stored_step(event: Event, run: Any, stored: Any) -> Step:
