@@ -185,7 +185,7 @@ def test_only_who_meets_the_demand_delivers(guarded: Guarded, host: str) -> None
     wrong = guarded.run(host, right=False)
     assert (wrong.returncode, wrong.stdout.strip()) == (0, "the work is done"), wrong.stderr
     assert "FLOE-X001" in wrong.stderr, wrong.stderr
-    assert "1 spans" in wrong.stderr, wrong.stderr
+    assert "1 span " in wrong.stderr, wrong.stderr
     assert guarded.endpoint in wrong.stderr, wrong.stderr
 
     right = guarded.run(host, right=True)
