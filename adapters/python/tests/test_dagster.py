@@ -82,7 +82,11 @@ def run_job(
     (tmp_path / "home").mkdir()
     yaml = QUIET + (HANDLER if "handler" in ways else "") + (INSTANCE if "instance" in ways else "")
     (tmp_path / "home" / "dagster.yaml").write_text(yaml)
-    environ = {**os.environ, "DAGSTER_HOME": str(tmp_path / "home"), "FLOE_TELEMETRY_MANIFEST": str(manifest)}
+    environ = {
+        **os.environ,
+        "DAGSTER_HOME": str(tmp_path / "home"),
+        "FLOE_TELEMETRY_MANIFEST": str(manifest) if manifest.name else "",
+    }
     environ |= {"TRACEPARENT": f"00-{TRACE}-{PARENT}-01"}
     command = [sys.executable, "-m", "dagster", "job", "execute", "-f", "definitions.py", "-j", job]
     command += ["--tags", tags] if tags else []
@@ -210,6 +214,19 @@ def test_the_next_process_tells_of_a_run_that_nobody_watches(
         if span.name == "dagster.step is_killed" and span.trace_id == lost.trace_id
     ]
     assert (step.parent_id, step.attributes["error.type"]) == (lost.span_id, "abandoned")
+
+
+def test_without_a_manifest_nothing_is_said(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(KILLED)
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "dagster.yaml").write_text(QUIET + INSTANCE + HANDLER)
+    command = [sys.executable, "-m", "dagster", "job", "execute", "-f", "shop.py", "-j", "shop"]
+    environ = os.environ | {"DAGSTER_HOME": str(tmp_path / "home")}
+    ran = subprocess.run(
+        command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=120, check=True
+    )
+    assert "RUN_SUCCESS" in ran.stderr
+    assert "FLOE" not in ran.stderr and "telemetry is off" not in ran.stderr
 
 
 def test_faults_of_ours_do_not_reach_dagster(

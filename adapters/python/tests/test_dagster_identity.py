@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import os
 import uuid
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from opentelemetry import trace
 from opentelemetry.context import Context
 
 from conftest import Provider
 from floe_telemetry.contract import OperationKind
 from floe_telemetry.dagster import errors, facts, identity
+from floe_telemetry.dagster.environ import Entry
 
 
 def a_run(run_id: str, **tags: str) -> Any:
@@ -62,6 +65,21 @@ def test_a_run_with_tags_is_below_its_launcher(provider: Provider) -> None:
     known = trace.get_current_span(identity.of_run(telemetry, run)).get_span_context()
     assert (known.trace_id, known.span_id) == (int("c" * 32, 16), identity.run_ids("r").span_id)
     assert not known.trace_flags.sampled
+
+
+def test_the_environment_is_as_it_was_whatever_ends_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRACEPARENT", "outside")
+    names = ("TRACEPARENT", "BAGGAGE")
+    first = Entry(names, {"TRACEPARENT": "first", "BAGGAGE": "x=1"})
+    second = Entry(names, {"TRACEPARENT": "second"})
+    assert (os.environ["TRACEPARENT"], os.environ.get("BAGGAGE")) == ("second", None)
+    first.leave()
+    assert os.environ["TRACEPARENT"] == "second"
+    third = Entry(names, {"TRACEPARENT": "third"})
+    third.leave()
+    assert os.environ["TRACEPARENT"] == "second"
+    second.leave()
+    assert (os.environ["TRACEPARENT"], os.environ.get("BAGGAGE")) == ("outside", None)
 
 
 def an_error(message: str, name: str, cause: Any = None, context: Any = None) -> Any:

@@ -120,6 +120,23 @@ noisy.info("yes 2"); app.debug("yes 3")
     assert lines == [log.body for log in collector.logs] == ["yes 1", "yes 2", "yes 3"]
 
 
+def test_what_others_show_is_not_shown_again(
+    manifest: Manifest, collector: Collector, tmp_path: Path
+) -> None:
+    code = """
+import logging, floe_telemetry
+server = logging.getLogger("server")
+server.addHandler(logging.StreamHandler())
+floe_telemetry.init()
+logging.getLogger("server.part").warning("shown by the server")
+logging.getLogger("other").warning("shown by ours")
+"""
+    said = run(code, manifest(collector.endpoint), tmp_path).splitlines()
+    assert said[0] == "shown by the server"
+    assert [json.loads(line)["message"] for line in said[1:]] == ["shown by ours"]
+    assert {log.body for log in collector.logs} == {"shown by the server", "shown by ours"}
+
+
 def test_levels_are_read_anew(manifest: Manifest, collector: Collector, tmp_path: Path) -> None:
     code = """
 import logging, pathlib, floe_telemetry

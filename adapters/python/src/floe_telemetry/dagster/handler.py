@@ -12,7 +12,6 @@ from opentelemetry.context import Context
 from opentelemetry.util.types import AnyValue
 
 from floe_telemetry import logs
-from floe_telemetry import provider as providers
 from floe_telemetry._once import warn_once
 from floe_telemetry.dagster import hooks
 
@@ -39,7 +38,7 @@ class DagsterEventHandler(logging.Handler):
         if getattr(record, "dagster_event", None) is not None:
             return  # which the instance tells of
         try:
-            provider = providers.installed() or providers.init()
+            provider = hooks.provider()
             if provider.sdk is not None and logs.passes(record.name, record.levelno):
                 meta: Mapping[str, Any] = getattr(record, "dagster_meta", {})
                 attributes: dict[str, AnyValue] = {

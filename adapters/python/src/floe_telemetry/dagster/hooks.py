@@ -6,7 +6,9 @@ Each is wrapped once, whichever way in was taken and however often.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
+import os
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -17,6 +19,7 @@ from floe_telemetry import provider as providers
 from floe_telemetry._once import warn_once
 from floe_telemetry.dagster import ticks
 from floe_telemetry.dagster.runs import Event, Runs
+from floe_telemetry.manifest import VARIABLE as MANIFEST_VARIABLE
 
 if TYPE_CHECKING:
     from floe_telemetry.provider import TelemetryProvider
@@ -86,8 +89,17 @@ def _guarded() -> Iterator[None]:
         warn_once(f"dagster {type(error)}", "an event of Dagster is lost to telemetry: %r", error)
 
 
-def _provider() -> TelemetryProvider:
-    return providers.installed() or providers.init()
+def provider() -> TelemetryProvider:
+    """The installed one, else `init()`'s. Where no manifest is named, nobody asked for telemetry: a no-op."""
+    installed = providers.installed()
+    if installed is not None:
+        return installed
+    return providers.init() if os.environ.get(MANIFEST_VARIABLE) else _no_op()
+
+
+@functools.cache
+def _no_op() -> TelemetryProvider:
+    return providers.TelemetryProvider()
 
 
 def _log_step_event(call: _Call, _: Any, args: _Arguments, options: _Options) -> Any:
@@ -106,9 +118,9 @@ def _handle_new_event(call: _Call, instance: Any, args: _Arguments, options: _Op
         with _guarded():
             entry = args[0] if args else options["event"]
             if entry.dagster_event is not None and Runs.takes(entry.dagster_event.event_type_value):
-                provider = _provider()
-                if provider.enabled:
-                    _runs.take(provider, Event(instance, entry, _step.get()))
+                telemetry = provider()
+                if telemetry.enabled:
+                    _runs.take(telemetry, Event(instance, entry, _step.get()))
     return result
 
 
@@ -116,7 +128,7 @@ def _create_run(call: _Call, instance: Any, args: _Arguments, options: _Options)
     """`DagsterInstance.create_run(*, tags, ...)`: a run is in the trace of who launches it."""
     if _active:
         with _guarded():
-            options = options | {"tags": ticks.tags_of_run(_provider(), instance, options.get("tags"))}
+            options = options | {"tags": ticks.tags_of_run(provider(), instance, options.get("tags"))}
     return call(*args, **options)
 
 
@@ -125,9 +137,9 @@ def _update_tick(call: _Call, instance: Any, args: _Arguments, options: _Options
     result = call(*args, **options)
     if _active:
         with _guarded():
-            provider = _provider()
-            if provider.enabled:
-                ticks.updated(provider, instance, args[0] if args else options["tick"])
+            telemetry = provider()
+            if telemetry.enabled:
+                ticks.updated(telemetry, instance, args[0] if args else options["tick"])
     return result
 
 
@@ -135,10 +147,11 @@ def _get_handlers(call: _Call, _: Any, args: _Arguments, options: _Options) -> A
     """`DagsterInstance.get_handlers()`: the handlers of `context.log`."""
     handlers = call(*args, **options)
     if _active:
-        from floe_telemetry.dagster.handler import DagsterEventHandler
+        with _guarded():
+            from floe_telemetry.dagster.handler import DagsterEventHandler
 
-        if not any(isinstance(handler, DagsterEventHandler) for handler in handlers):
-            return [*handlers, DagsterEventHandler()]
+            if not any(isinstance(handler, DagsterEventHandler) for handler in handlers):
+                return [*handlers, DagsterEventHandler()]
     return handlers
 
 
@@ -149,10 +162,11 @@ def _enter_tick_logger(call: _Call, logger: Any, args: _Arguments, options: _Opt
         with _guarded():
             from floe_telemetry.dagster.handler import DagsterEventHandler
 
-            provider = _provider()
-            if provider.enabled:
+            telemetry = provider()
+            if telemetry.enabled:
+                context = ticks.context_of_log(telemetry, logger)
                 # Before Dagster's, which make text of an exception.
-                logger.handlers.insert(0, DagsterEventHandler(context=ticks.context_of_log(provider, logger)))
+                logger.handlers.insert(0, DagsterEventHandler(context=context))
     return result
 
 

@@ -6,8 +6,8 @@ operation: where a worker died, that is another process than the one that saw it
 
 from __future__ import annotations
 
-import os
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -16,6 +16,7 @@ from opentelemetry.context import Context
 from floe_telemetry.carriers import normal_name
 from floe_telemetry.contract import ExceptionInfo, OperationKind
 from floe_telemetry.dagster import errors, facts, identity
+from floe_telemetry.dagster.environ import Entry
 from floe_telemetry.dagster.facts import Step
 from floe_telemetry.operation import Operation
 
@@ -63,7 +64,7 @@ def nanoseconds(seconds: float) -> int:
 
 
 class _Open:
-    """An operation that goes on, and the environment as it was before."""
+    """An operation that goes on, in this process's context and environment."""
 
     def __init__(self, provider: TelemetryProvider, operation: Operation, step: Step | None = None) -> None:
         self.operation: Final = operation
@@ -75,10 +76,8 @@ class _Open:
         self.failed: ExceptionInfo | None = None
         """Of a run, what the first of its steps failed with that failed in this process."""
         names = [normal_name(field) for field in provider.propagator.fields]
-        self._before: Final = {name: os.environ.get(name) for name in names}
         operation.attach()
-        # For child processes: step workers, and dbt in a step.
-        _set_environ({**dict.fromkeys(names), **provider.environ(operation.context)})
+        self._environ: Final = Entry(names, provider.environ(operation.context))
 
     def close(self, status: str, error: ExceptionInfo | None, time: int) -> None:
         self.operation.detach()
@@ -88,7 +87,7 @@ class _Open:
             if status == "STEP_SUCCESS" and self.checked is not None:
                 status = self.checked
         self.operation.end(status, error=error, end_time=time)
-        _set_environ(self._before)
+        self._environ.leave()
 
 
 class Runs:
@@ -243,7 +242,7 @@ class Runs:
             before = self._open.pop(key, None)
             self._open[key] = opened
         if before:
-            before.operation.end("cancelled")
+            before.close("cancelled", None, time.time_ns())
 
     def _close(self, key: _Key, status: str, error: ExceptionInfo | None, time: int) -> bool:
         with self._lock:
@@ -311,14 +310,6 @@ def _stored_step(event: Event, run: Any, stored: Any) -> Step:
         if entry.dagster_event.step_key == stored.step_key
     ]
     return facts.of_events(run, stored.step_key, stored.attempts or 1, sorted(assets))
-
-
-def _set_environ(variables: Mapping[str, str | None]) -> None:
-    for name, value in variables.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
 
 
 _TAKERS: Final[dict[str, Callable[[Runs, TelemetryProvider, Event], None]]] = {

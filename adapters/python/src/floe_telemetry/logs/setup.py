@@ -31,7 +31,7 @@ def install(provider: LoggerProvider, plan: Plan, redactor: Redactor) -> None:
     root = logging.getLogger()
     if not root.handlers:
         # Without it the handler below would silence what Python prints when nothing is set up.
-        console(plan.logging, redactor)
+        console(plan.logging, redactor).addFilter(_is_shown_by_nobody)
         root.setLevel(min(root.level, number(plan.logging.level)))
     if plan.exporters.logs:
         _otlp = OtlpHandler(provider)
@@ -72,6 +72,16 @@ def console(settings: Logging, redactor: Redactor) -> logging.Handler:
     logging.getLogger().addHandler(handler)
     _console = handler
     return handler
+
+
+def _is_shown_by_nobody(record: logging.LogRecord) -> bool:
+    """Whether no logger below the root has a handler that shows the record, as Dagster's servers have."""
+    logger: logging.Logger | None = logging.getLogger(record.name)
+    while logger is not None and logger.parent is not None:
+        if any(not isinstance(handler, (OtlpHandler, logging.NullHandler)) for handler in logger.handlers):
+            return False
+        logger = logger.parent if logger.propagate else None
+    return True
 
 
 def _keeping_ours(configure: Callable[..., None]) -> Callable[..., None]:
