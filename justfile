@@ -39,6 +39,7 @@ check: _policy _python
     cargo fmt --check
     cargo fmt --check --manifest-path tests/fuzz/Cargo.toml
     cargo clippy --locked --workspace --all-targets -- -D warnings
+    CUSTOM_LIBFUZZER_PATH=/none cargo clippy --locked --manifest-path tests/fuzz/Cargo.toml --all-targets -- -D warnings
     {{python}} -m ruff format --check .
     {{python}} -m ruff check .
     cd adapters/python && {{python}} -m mypy

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 use opentelemetry::{Array, Key, KeyValue, StringValue, Value};
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 use crate::bindings::exports::floe::telemetry::types::KeyValue as Attribute;
 
@@ -33,6 +33,19 @@ pub(crate) fn interned(text: &str) -> &'static str {
     let kept: &'static str = Box::leak(text.into());
     texts.insert(kept);
     kept
+}
+
+/// Attributes of the contract as the SDK has them, from the text of a JSON object.
+pub(crate) fn of_object(text: &str) -> Vec<KeyValue> {
+    of_json(serde_json::from_str(text).unwrap_or_default())
+}
+
+/// Attributes as the SDK has them. What is no scalar and no list of strings is left out.
+pub(crate) fn of_json(attributes: Map<String, Json>) -> Vec<KeyValue> {
+    attributes
+        .into_iter()
+        .filter_map(|(key, json)| Some(KeyValue::new(key, to_value(json)?)))
+        .collect()
 }
 
 /// Attributes of the contract as the SDK has them. What is no scalar and no list of strings is left out.
@@ -65,17 +78,26 @@ fn to_value(json: Json) -> Option<Value> {
     }
 }
 
-/// An attribute of the SDK as the contract has it.
-pub(crate) fn from_sdk(key: &str, value: &Value) -> Attribute {
-    let json = match value {
+/// A value of the SDK as the contract has it.
+pub(crate) fn to_json(value: &Value) -> Json {
+    match value {
         Value::Bool(truth) => Json::from(*truth),
         Value::I64(integer) => Json::from(*integer),
         Value::F64(number) => Json::from(*number),
         Value::Array(Array::String(texts)) => texts.iter().map(StringValue::as_str).collect(),
         other => Json::from(other.as_str()),
-    };
+    }
+}
+
+/// An attribute of the SDK as the contract has it.
+pub(crate) fn from_sdk(key: &str, value: &Value) -> Attribute {
     Attribute {
         key: key.to_owned(),
-        value: json.to_string(),
+        value: to_json(value).to_string(),
     }
+}
+
+/// The text of a JSON object.
+pub(crate) fn object(facts: &Map<String, Json>) -> String {
+    serde_json::to_string(facts).unwrap_or_default()
 }

@@ -9,12 +9,13 @@ use opentelemetry::trace::{
     FutureExt as _, SpanId, SpanKind as SdkSpanKind, Status as SdkStatus, TraceContextExt, Tracer,
 };
 use opentelemetry::{Context, Value};
+use serde_json::{Map, Value as Json};
 
 use crate::attribute;
 use crate::bindings::exports::floe::telemetry::operations::{
     Beginning, Ending, OperationKind, Outcome, Status,
 };
-use crate::bindings::exports::floe::telemetry::types::{Exception, KeyValue as Attribute, SpanKind};
+use crate::bindings::exports::floe::telemetry::types::{Exception, SpanKind};
 use crate::exception::{self, EXCEPTION};
 use crate::failed::{Enclosing, OperationStart};
 use crate::policy::Policy;
@@ -27,7 +28,7 @@ pub struct OperationBuilder<'a> {
     provider: &'a TelemetryProvider,
     kind: OperationKind,
     name: String,
-    facts: Vec<Attribute>,
+    facts: Map<String, Json>,
     parent: Context,
 }
 
@@ -46,7 +47,7 @@ pub(crate) struct Open {
     beginning: Beginning,
     parent: SpanId,
     /// What the policy is told at the end.
-    facts: Mutex<Vec<Attribute>>,
+    facts: Mutex<Map<String, Json>>,
     context: Context,
     started: Instant,
     since: SystemTime,
@@ -66,7 +67,7 @@ impl TelemetryProvider {
             provider: self,
             kind,
             name: name.into(),
-            facts: Vec::new(),
+            facts: Map::new(),
             parent,
         }
     }
@@ -76,7 +77,7 @@ impl<'a> OperationBuilder<'a> {
     /// States a fact. The policy gives it the attribute name that floe's conventions have for it.
     #[must_use]
     pub fn fact(mut self, key: &str, value: impl Into<Value>) -> Self {
-        self.facts.push(attribute::from_sdk(key, &value.into()));
+        self.facts.insert(key.to_owned(), attribute::to_json(&value.into()));
         self
     }
 
@@ -99,13 +100,13 @@ impl<'a> OperationBuilder<'a> {
         let mut beginning = Beginning {
             name: name.clone(),
             kind: SpanKind::Internal,
-            attributes: Vec::new(),
+            attributes: String::new(),
             recalls: Vec::new(),
         };
         let span = provider.tracer().map(|tracer| {
-            match provider.policy().begin(kind, &name, &facts) {
+            match provider.policy().begin(kind, &name, &attribute::object(&facts)) {
                 Ok(decided) => {
-                    facts.retain(|fact| decided.recalls.contains(&fact.key));
+                    facts.retain(|fact, _| decided.recalls.contains(fact));
                     beginning = decided;
                 }
                 Err(problem) => tracing::warn!(code = problem.code, "{}", problem.message),
@@ -113,7 +114,7 @@ impl<'a> OperationBuilder<'a> {
             let builder = tracer
                 .span_builder(beginning.name.clone())
                 .with_kind(sdk_kind(beginning.kind))
-                .with_attributes(attribute::to_sdk(&beginning.attributes));
+                .with_attributes(attribute::of_object(&beginning.attributes));
             // Only its own span starts in a context that says so, and not those of its children.
             tracer.build_with_context(builder, &parent.with_value(OperationStart::below(&parent)))
         });
@@ -174,7 +175,9 @@ impl<'a> Operation<'a> {
 
     /// States what was learnt since it began.
     pub fn fact(&mut self, key: &str, value: impl Into<Value>) {
-        self.open.facts().push(attribute::from_sdk(key, &value.into()));
+        self.open
+            .facts()
+            .insert(key.to_owned(), attribute::to_json(&value.into()));
     }
 
     /// Ends it with the tool's own word, such as `success`, an exit code or a dbt status.
@@ -231,8 +234,8 @@ impl Open {
         self.beginning.kind
     }
 
-    /// The attributes that its span began with.
-    pub(crate) fn attributes(&self) -> &[Attribute] {
+    /// The attributes that its span began with, as the text of a JSON object.
+    pub(crate) fn attributes(&self) -> &str {
         &self.beginning.attributes
     }
 
@@ -258,7 +261,7 @@ impl Open {
         self.context.span().is_recording()
     }
 
-    fn facts(&self) -> MutexGuard<'_, Vec<Attribute>> {
+    fn facts(&self) -> MutexGuard<'_, Map<String, Json>> {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -278,7 +281,8 @@ impl Open {
                 .ended(self.context.span().span_context().span_id());
         }
         let seconds = self.elapsed().as_secs_f64();
-        match policy.end(self.kind, &self.name, status, seconds, &self.facts(), error) {
+        let facts = attribute::object(&self.facts());
+        match policy.end(self.kind, &self.name, status, seconds, &facts, error) {
             Ok(ending) => Some(conclude(&self.context, ending, sdk, SystemTime::now())),
             Err(problem) => {
                 tracing::warn!(code = problem.code, "{}", problem.message);
@@ -294,7 +298,7 @@ pub(crate) fn conclude(context: &Context, ending: Ending, sdk: Option<&Sdk>, at:
     // What is logged and recorded now belongs to the operation.
     let attached = context.clone().attach();
     let span = context.span();
-    for pair in attribute::to_sdk(&ending.attributes) {
+    for pair in attribute::of_object(&ending.attributes) {
         span.set_attribute(pair);
     }
     if let Some(exception) = ending.exception {
@@ -315,7 +319,7 @@ pub(crate) fn conclude(context: &Context, ending: Ending, sdk: Option<&Sdk>, at:
             sdk.record(
                 &measurement.instrument,
                 measurement.value,
-                &attribute::to_sdk(&measurement.attributes),
+                &attribute::of_object(&measurement.attributes),
                 span.span_context(),
                 at,
             );

@@ -12,7 +12,7 @@ use crate::bindings::exports::floe::telemetry::describe::Info;
 use crate::bindings::exports::floe::telemetry::operations::{Beginning, Ending, OperationKind};
 use crate::bindings::exports::floe::telemetry::propagation::{Extraction, Headers};
 use crate::bindings::exports::floe::telemetry::sampling::{Decision, Pacing, SamplingIntent};
-use crate::bindings::exports::floe::telemetry::types::{Diagnostic, Exception, KeyValue, SpanKind};
+use crate::bindings::exports::floe::telemetry::types::{Attributes, Diagnostic, Exception, KeyValue, SpanKind};
 use crate::bindings::{Policy as Exports, PolicyPre};
 use crate::component::Component;
 use crate::engine::engine;
@@ -220,8 +220,8 @@ impl Policy {
         })
     }
 
-    /// `operations.begin`.
-    pub fn begin(&self, kind: OperationKind, name: &str, facts: &[KeyValue]) -> Result<Beginning, Problem> {
+    /// `operations.begin`. Facts are the text of a JSON object.
+    pub fn begin(&self, kind: OperationKind, name: &str, facts: &Attributes) -> Result<Beginning, Problem> {
         self.call(|exports, store| {
             exports
                 .floe_telemetry_operations()
@@ -236,7 +236,7 @@ impl Policy {
         name: &str,
         status: &str,
         seconds: f64,
-        facts: &[KeyValue],
+        facts: &Attributes,
         error: Option<&Exception>,
     ) -> Result<Ending, Problem> {
         self.call(|exports, store| {

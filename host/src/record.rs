@@ -21,7 +21,7 @@ use serde_json::{Map, Value};
 
 use crate::attribute;
 use crate::bindings::exports::floe::telemetry::operations::OperationKind;
-use crate::bindings::exports::floe::telemetry::types::{KeyValue as Attribute, SpanKind};
+use crate::bindings::exports::floe::telemetry::types::SpanKind;
 use crate::cache;
 use crate::failed::OperationStart;
 use crate::ids::given;
@@ -108,10 +108,6 @@ impl Begin {
         let context = operation.context().span().span_context().clone();
         let parent = operation.parent();
         let known = SPAN_KINDS.iter().find(|(kind, _)| *kind == operation.span_kind());
-        let attributes = operation.attributes().iter().filter_map(|pair| {
-            let value = serde_json::from_str(&pair.value).ok()?;
-            Some((pair.key.clone(), value))
-        });
         Self {
             trace_id: context.trace_id().to_string(),
             span_id: context.span_id().to_string(),
@@ -128,7 +124,7 @@ impl Begin {
             span_kind: known.map_or("internal", |(_, word)| word).to_owned(),
             start: nanoseconds(operation.since()),
             pid: i64::from(std::process::id()),
-            attributes: attributes.collect(),
+            attributes: serde_json::from_str(operation.attributes()).unwrap_or_default(),
         }
     }
 }
@@ -296,15 +292,7 @@ fn report_operation(begin: Begin, last: SystemTime, sdk: &Sdk, policy: &Policy) 
     let kind = KINDS.iter().find(|(_, word)| *word == begin.kind);
     let kind = kind.map_or(OperationKind::Custom, |(kind, _)| *kind);
     let span_kind = SPAN_KINDS.iter().find(|(_, word)| *word == begin.span_kind);
-    let attributes: Vec<Attribute> = begin
-        .attributes
-        .into_iter()
-        .map(|(key, value)| Attribute {
-            key,
-            value: value.to_string(),
-        })
-        .collect();
-    let mut attributes = attribute::to_sdk(&attributes);
+    let mut attributes = attribute::of_json(begin.attributes);
     attributes.push(KeyValue::new("process.pid", begin.pid));
     let tracer = sdk.tracer();
     let builder = tracer
@@ -320,7 +308,7 @@ fn report_operation(begin: Begin, last: SystemTime, sdk: &Sdk, policy: &Policy) 
     let seconds = end.duration_since(start).unwrap_or_default().as_secs_f64();
     let error = abandoned("the process that ran it ended without ending it".to_owned());
     let ending = policy
-        .end(kind, &begin.name, ABANDONED, seconds, &[], Some(&error))
+        .end(kind, &begin.name, ABANDONED, seconds, &attribute::object(&Map::new()), Some(&error))
         .ok()?;
     conclude(&context, ending, Some(sdk), end);
     Some(())

@@ -220,6 +220,20 @@ def test_threads_have_instances_of_their_own() -> None:
     assert len(set(found)) == 1
 
 
+def test_facts_that_json_does_not_have() -> None:
+    """They cost no more than themselves."""
+    nan, inf = float("nan"), float("inf")
+    facts = {"a": nan, "b": [1.5, inf], "c": {"d": (nan,)}, "text": "\udcff\u20ac", "odd": object, "large": 2**70}
+    beginning = Policy.load().begin(OperationKind.CUSTOM, "x", facts)
+    assert beginning.attributes == {
+        "floe.b": [1.5, None],
+        "floe.c": {"d": [None]},
+        "floe.text": "?\u20ac",
+        "floe.odd": str(object),
+        "floe.large": 2**70,
+    }
+
+
 def test_the_cache(small: bytes, cache: Path) -> None:
     Component(EVIL_WORLD, small, "evil")
     [entry] = cache.iterdir()

@@ -1,6 +1,10 @@
 //! Attribute names of floe's semantic conventions, and attributes as the contract carries them.
 
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::bindings::exports::floe::telemetry::types::KeyValue;
 
@@ -51,4 +55,53 @@ pub fn json(value: impl Serialize) -> String {
 /// The text of a JSON string; any other JSON text as it stands.
 pub fn text(value: &str) -> String {
     serde_json::from_str::<String>(value).unwrap_or_else(|_| value.to_owned())
+}
+
+/// The text of a JSON object of attributes.
+pub fn object(attributes: &[KeyValue]) -> String {
+    let size = attributes.iter().map(|pair| pair.key.len() + pair.value.len() + 4);
+    let mut object = String::with_capacity(2 + size.sum::<usize>());
+    for pair in attributes {
+        object.push(if object.is_empty() { '{' } else { ',' });
+        object.push_str(&json(&pair.key));
+        object.push(':');
+        object.push_str(&pair.value);
+    }
+    if object.is_empty() {
+        object.push('{');
+    }
+    object.push('}');
+    object
+}
+
+/// The attributes in the text of a JSON object, in its order; of other text none.
+pub fn entries(object: &str) -> Vec<KeyValue> {
+    serde_json::from_str::<Entries>(object).map_or_else(|_| Vec::new(), |entries| entries.0)
+}
+
+struct Entries(Vec<KeyValue>);
+
+impl<'de> Deserialize<'de> for Entries {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Self(Vec::new()))
+    }
+}
+
+impl<'de> Visitor<'de> for Entries {
+    type Value = Self;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("attributes by name")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(mut self, mut map: M) -> Result<Self, M::Error> {
+        // Values stay the text that they are: no number loses digits.
+        while let Some((key, value)) = map.next_entry::<String, &RawValue>()? {
+            self.0.push(KeyValue {
+                key,
+                value: value.get().to_owned(),
+            });
+        }
+        Ok(self)
+    }
 }

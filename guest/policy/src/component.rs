@@ -15,7 +15,7 @@ use crate::bindings::exports::floe::telemetry::{
 use crate::configuration::configure;
 use crate::reader::Journal;
 use crate::trace_context::TraceParent;
-use crate::{Policy, deployment, error, operation, sampling as decisions, variables};
+use crate::{Policy, attribute, deployment, error, operation, sampling as decisions, variables};
 
 /// Version of `wit/` that this component is built against; a test compares the two.
 pub const CONTRACT: &str = "0.1.0";
@@ -104,8 +104,8 @@ impl sampling::Guest for Component {
 }
 
 impl operations::Guest for Component {
-    fn begin(kind: OperationKind, name: String, facts: Vec<KeyValue>) -> Beginning {
-        operation::begin(kind, &name, &facts)
+    fn begin(kind: OperationKind, name: String, facts: String) -> Beginning {
+        operation::begin(kind, &name, &attribute::entries(&facts))
     }
 
     fn end(
@@ -113,7 +113,7 @@ impl operations::Guest for Component {
         name: String,
         status: String,
         seconds: f64,
-        facts: Vec<KeyValue>,
+        facts: String,
         error: Option<Exception>,
     ) -> Ending {
         POLICY.with_borrow(|policy| {
@@ -122,7 +122,7 @@ impl operations::Guest for Component {
                 &name,
                 &status,
                 seconds,
-                &facts,
+                &attribute::entries(&facts),
                 error.as_ref(),
                 policy.redactor(),
             )

@@ -58,7 +58,7 @@ pub fn begin(kind: OperationKind, name: &str, facts: &[KeyValue]) -> Beginning {
     Beginning {
         name: span_name,
         kind: SpanKind::Internal,
-        attributes,
+        attributes: attribute::object(&attributes),
         recalls: convention.recalls.iter().map(|fact| (*fact).to_owned()).collect(),
     }
 }
@@ -126,7 +126,7 @@ pub fn end(
         outcome,
         status: if failed { Status::Error } else { Status::Unset },
         description,
-        attributes,
+        attributes: attribute::object(&attributes),
         // Nothing was thrown where the data is bad.
         exception: exception.filter(|_| bad_data.is_none()),
         measurements: measurements(
@@ -242,7 +242,7 @@ fn measurements(
         Measurement {
             instrument: instrument.to_owned(),
             value,
-            attributes,
+            attributes: attribute::object(&attributes),
         }
     };
     let resource_type = fact(facts, "resource_type").unwrap_or_default();
@@ -287,7 +287,7 @@ fn measurements(
             all.extend(number(facts, "queue_seconds").map(|seconds| Measurement {
                 instrument: instrument::DAGSTER_QUEUE_DURATION.to_owned(),
                 value: seconds,
-                attributes: vec![attribute("floe.dagster.job", name)],
+                attributes: attribute::object(&[attribute("floe.dagster.job", name)]),
             }));
         }
         // An attempt that is made again materializes nothing yet.

@@ -4,7 +4,7 @@
 
 use floe_policy::bindings::exports::floe::telemetry::types::Exception;
 use floe_policy::error::classify;
-use floe_policy::redaction::redact;
+use floe_policy::redaction::{Redactor, redact};
 use floe_telemetry_fuzz::line;
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
@@ -19,8 +19,10 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
         type_: type_.to_owned(),
         message: message.repeat(repeat),
         stacktrace: message.repeat(repeat * 4),
+        causes: message.lines().map(str::to_owned).collect(),
     };
-    let once = classify(&error);
+    let redactor = Redactor::default();
+    let once = classify(&error, &redactor);
     assert!(!once.type_.is_empty() && once.type_.len() <= 256);
     assert!(
         once.type_
@@ -34,5 +36,5 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
     if repeat == 1 && message.len() < 1_000 {
         assert_eq!(once.message, redact(message));
     }
-    assert_eq!(classify(&once), once, "not idempotent");
+    assert_eq!(classify(&once, &redactor), once, "not idempotent");
 });

@@ -3,19 +3,26 @@
 #![no_main]
 #![allow(missing_docs, reason = "the macro's own items")]
 
+use floe_policy::attribute::{entries, object};
 use floe_policy::bindings::exports::floe::telemetry::operations::{OperationKind, Outcome, Status};
 use floe_policy::bindings::exports::floe::telemetry::types::{Exception, KeyValue};
 use floe_policy::operation::{begin, end};
+use floe_policy::redaction::Redactor;
 use floe_telemetry_fuzz::{are_attributes, line};
 
-const KINDS: [OperationKind; 9] = [
+const KINDS: [OperationKind; 14] = [
     OperationKind::PipelineRun,
     OperationKind::Compile,
     OperationKind::CompileStage,
     OperationKind::DbtInvocation,
     OperationKind::DbtNode,
     OperationKind::DagsterRun,
+    OperationKind::DagsterStep,
     OperationKind::AssetMaterialization,
+    OperationKind::AssetObservation,
+    OperationKind::AssetCheck,
+    OperationKind::SensorTick,
+    OperationKind::ScheduleTick,
     OperationKind::Command,
     OperationKind::Custom,
 ];
@@ -32,28 +39,31 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
         .map(|(key, value)| KeyValue {
             key: key.to_owned(),
             value: match serde_json::from_str::<serde_json::Value>(value) {
-                Ok(_) => value.to_owned(),
+                Ok(_) => value.trim().to_owned(),
                 Err(_) => serde_json::json!(value).to_string(),
             },
         })
         .collect();
+    assert_eq!(entries(&object(&facts)), facts);
     let started = begin(kind, name, &facts);
-    are_attributes(&started.attributes);
+    are_attributes(&entries(&started.attributes));
     assert_eq!(begin(kind, name, &facts), started);
     let thrown = Exception {
         type_: status.to_owned(),
         message: rest.to_owned(),
         stacktrace: text.to_owned(),
+        causes: rest.lines().map(str::to_owned).collect(),
     };
+    let redactor = Redactor::default();
     for (seconds, thrown) in [(1.5, None), (-1.0, Some(&thrown)), (f64::NAN, Some(&thrown))] {
-        let ended = end(kind, name, status, seconds, &facts, thrown);
-        are_attributes(&ended.attributes);
+        let ended = end(kind, name, status, seconds, &facts, thrown, &redactor);
+        let attributes = entries(&ended.attributes);
+        are_attributes(&attributes);
         let failed = matches!(ended.outcome, Outcome::Failure | Outcome::Error);
         assert_eq!(matches!(ended.status, Status::Error), failed);
         assert_eq!(ended.description.is_empty(), !failed);
         assert_eq!(ended.exception.is_some(), failed && thrown.is_some());
-        let error_type = ended
-            .attributes
+        let error_type = attributes
             .iter()
             .find(|attribute| attribute.key == "error.type")
             .map(|found| &found.value);
@@ -66,7 +76,7 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
                 measurement.value.is_finite() && measurement.value >= 0.0,
                 "{measurement:?}"
             );
-            are_attributes(&measurement.attributes);
+            are_attributes(&entries(&measurement.attributes));
         }
     }
 });

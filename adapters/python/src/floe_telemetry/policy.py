@@ -209,9 +209,9 @@ class Policy:
 
     def begin(self, kind: OperationKind, name: str, facts: Mapping[str, object]) -> Beginning:
         """Begins an operation."""
-        found = self._call("operations.begin", str(kind), records.text(name), records.key_values(facts))
+        found = self._call("operations.begin", str(kind), records.text(name), records.json_object(facts))
         return Beginning(
-            found.name, SpanKind(found.kind), records.attributes(found.attributes), list(found.recalls)
+            found.name, SpanKind(found.kind), records.of_object(found.attributes), list(found.recalls)
         )
 
     def end(
@@ -230,17 +230,17 @@ class Policy:
             records.text(name),
             records.text(status),
             float(seconds),
-            records.key_values(facts),
+            records.json_object(facts),
             records.exception_record(error) if error else None,
         )
         return Ending(
             Outcome(found.outcome),
             Status(found.status),
             found.description,
-            records.attributes(found.attributes),
+            records.of_object(found.attributes),
             records.exception(found.exception) if found.exception else None,
             [
-                Measurement(each.instrument, each.value, records.attributes(each.attributes))
+                Measurement(each.instrument, each.value, records.of_object(each.attributes))
                 for each in found.measurements
             ],
         )

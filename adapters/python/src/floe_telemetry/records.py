@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from floe_telemetry.values import Record, plain
 
 _to_json: Final = json.JSONEncoder(default=str).encode
 """Made once: `json.dumps` makes an encoder in each call that names a `default`."""
+_to_object: Final = json.JSONEncoder(default=str, ensure_ascii=False, allow_nan=False).encode
 
 
 def text(text: str) -> str:
@@ -24,6 +26,27 @@ def text(text: str) -> str:
 def key_values(facts: Mapping[str, object]) -> list[Record]:
     """Names with values as JSON text. What is `None` is left out."""
     return [Record(key=text(key), value=_to_json(value)) for key, value in facts.items() if value is not None]
+
+
+def json_object(facts: Mapping[str, object]) -> str:
+    """Names with values as the text of one JSON object. A number that JSON does not have is null."""
+    try:
+        return text(_to_object(facts))
+    except ValueError:
+        return text(_to_object(_finite(facts)))
+
+
+def of_object(found: str) -> dict[str, AttributeValue]:
+    """Attributes by name, of the text of a JSON object."""
+    return {name: value for name, value in json.loads(found).items() if value is not None}
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def from_json(value: Any) -> Any:

@@ -53,6 +53,8 @@ _SCALARS: Final[dict[type[wasm.ValType], tuple[int, str]]] = {
     wasm.U64: (8, "Q"),
     wasm.F64: (10, "d"),
 }
+_TEXTS: Final[dict[type[wasm.ValType], int]] = {wasm.String: _STRING, wasm.EnumType: _ENUM}
+"""An enum's value is the name of its case."""
 _KINDS: Final = {
     **{type.__name__.upper(): kind for type, (kind, _) in _SCALARS.items()},
     **{"STRING": _STRING, "LIST": _LIST, "RECORD": _RECORD},
@@ -128,7 +130,7 @@ def arguments_writer(types: Sequence[wasm.ValType]) -> Arguments:
     """What writes arguments of these types, and a result that holds nothing: the callee drops the one that it
     finds.
     """
-    if all(isinstance(type, wasm.String) or type.__class__ in _SCALARS for type in types):
+    if all(type.__class__ in _TEXTS or type.__class__ in _SCALARS for type in types):
         return _flat_arguments(types)
     writers = [writer(type) for type in types]
     places = range(VALUE, VALUE * (1 + len(types)), VALUE)
@@ -144,20 +146,20 @@ def arguments_writer(types: Sequence[wasm.ValType]) -> Arguments:
 
 
 def _flat_arguments(types: Sequence[wasm.ValType]) -> Arguments:
-    """Texts and numbers only: all of their values are written at one go, the result's before them."""
+    """Texts, cases and numbers only: all of their values are written at one go, the result's before them."""
     format = f"<{VALUE}x"
     kinds: list[int] = []
     for type in types:
-        kind, contents = _SCALARS.get(type.__class__, (_STRING, "QQ"))
+        kind, contents = _SCALARS.get(type.__class__) or (_TEXTS[type.__class__], "QQ")
         kinds.append(kind)
         format += f"B7x{contents}{24 - struct.calcsize(f'<{contents}')}x"
-    values = struct.Struct(format)
+    values, texts = struct.Struct(format), frozenset(_TEXTS.values())
 
     def write(arena: Arena, arguments: tuple[Any, ...]) -> None:
         words: list[Any] = []
         end = values.size
         for kind, argument in zip(kinds, arguments, strict=True):
-            if kind != _STRING:
+            if kind not in texts:
                 words += (kind, argument)
             elif argument:
                 text = argument.encode()
@@ -165,9 +167,9 @@ def _flat_arguments(types: Sequence[wasm.ValType]) -> Arguments:
                 if end > arena.size:
                     raise Full(end)
                 arena.data[start:end] = text
-                words += (_STRING, len(text), arena.base + start)
+                words += (kind, len(text), arena.base + start)
             else:
-                words += (_STRING, 0, arena.base)
+                words += (kind, 0, arena.base)
         values.pack_into(arena.data, 0, *words)
 
     return write
@@ -179,8 +181,8 @@ Writer = Callable[[Arena, int, Any], None]
 
 def writer(type: wasm.ValType) -> Writer:
     """What writes values of a type. A type that the contract does not use is a `KeyError`."""
-    if isinstance(type, (wasm.String, wasm.EnumType)):
-        kind = _STRING if isinstance(type, wasm.String) else _ENUM
+    if type.__class__ in _TEXTS:
+        kind = _TEXTS[type.__class__]
 
         def write_text(arena: Arena, at: int, value: Any) -> None:
             text = value.encode()
@@ -275,7 +277,7 @@ def reader(type: wasm.ValType) -> Reader:
     of its case if the payload's class tells which case that is, and else a `Variant`, as wasmtime's own calls
     answer. A type that the contract does not use is a `KeyError`.
     """
-    if isinstance(type, (wasm.String, wasm.EnumType)):
+    if type.__class__ in _TEXTS:
         return Reader(_TWO_WORDS, 2, _take_text)
     if isinstance(type, wasm.ListType):
         return Reader(_TWO_WORDS, 2, _list_taker(type))

@@ -51,10 +51,11 @@ class Callback:
     def __call__(self, message: Any) -> None:
         """Takes one event."""
         try:
-            take = self._takers.get(message.info.name)
+            info = message.info
+            take = self._takers.get(info.name)
             if take is not None:
                 take(message.data)
-            self._lines.take(message.info)
+            self._lines.take(info)
         except BaseException as error:
             # The user's wish to end arrives in the main thread, wherever that is, and dbt ends by it.
             if (

@@ -42,7 +42,7 @@ class Lines:
     def take(self, info: Any) -> None:
         """Takes what is about one event."""
         level = _LEVELS.get(info.level)
-        if self._provider is None or level is None or level < self._least:
+        if level is None or self._provider is None or level < self._least:
             return
         if level == logging.INFO and info.name in _SAID_BY_SPANS:
             return

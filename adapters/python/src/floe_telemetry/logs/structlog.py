@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-import threading
 from collections.abc import MutableMapping
+from contextvars import ContextVar
 from typing import Any, Final
 
 from opentelemetry._logs import LoggerProvider
@@ -22,7 +22,8 @@ _NOT_ATTRIBUTES: Final = frozenset(
 )
 
 _provider: LoggerProvider | None = None
-_emitting: Final = threading.local()
+_emitting: Final[ContextVar[str | None]] = ContextVar("emitting", default=None)
+"""The logger of the record that is made next, where the processor sent it."""
 
 
 def set_provider(provider: LoggerProvider | None) -> None:
@@ -51,11 +52,10 @@ def structlog_processor(
 
 
 def emitted(name: str) -> bool:
-    """Whether the record that this thread makes now for this logger was sent by the processor."""
-    waiting = getattr(_emitting, "name", None)
-    if waiting is None or waiting != name:
+    """Whether the record that is made now for this logger was sent by the processor."""
+    if _emitting.get() != name:
         return False
-    _emitting.name = None
+    _emitting.set(None)
     return True
 
 
@@ -66,7 +66,7 @@ def _emit(provider: LoggerProvider, logger: Any, method: str, event: MutableMapp
     if by_logging and not logger.isEnabledFor(level):
         return
     if by_logging:
-        _emitting.name = name
+        _emitting.set(name)
     if not passes(name, level):
         return
     attributes: dict[str, AnyValue] = {
