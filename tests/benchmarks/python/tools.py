@@ -1,18 +1,22 @@
-"""What floe costs dbt and Dagster: whole processes with and without it, which take turns.
+"""What telemetry costs dbt and Dagster: whole processes without it, with the bare SDK and with floe, which take turns.
 
-    python tests/benchmarks/python/tools.py [--pairs N] [--only dbt|dagster]
+    python tests/benchmarks/python/tools.py [--rounds N] [--only dbt|dagster]
 
 dbt builds 200 models and 200 tests on DuckDB, Dagster materializes 100 assets of 0.05 s each in one process. What is
 sent goes to a receiver in a process of its own: the Collector that `FLOE_OTELCOL` names, else the tests' receiver.
 
+The bare SDK makes a span and a measurement of each node or step, as in `bare/`: no names, no context of log records, no
+errors, no redaction. It is what the SDK costs whoever uses it.
+
 CPU is user and system time of the process and its children, as the kernel counted it. On a machine that others use as
-well, trust it rather than wall time. A difference is the median of the pairs' differences: what slows the machine
-down slows both of a pair.
+well, trust it rather than wall time. A difference is the median of the rounds' differences: what slows the machine
+down slows all of a round.
 """
 
 from __future__ import annotations
 
 import argparse
+import enum
 import os
 import statistics
 import subprocess
@@ -26,6 +30,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[3]
+BARE = Path(__file__).with_name("bare")
 MODELS, ASSETS = 200, 100
 LAYER = 10
 """Models that do not depend on each other: the graph is 20 deep."""
@@ -47,7 +52,11 @@ shop:
     dev: {type: duckdb, path: shop.duckdb, threads: 4, settings: {threads: 1}}
 """
 DAGSTER_YAML = "telemetry: {enabled: false}\n"
-DAGSTER_INSTANCE = "instance_class: {module: floe_telemetry.dagster, class: FloeInstance}\n"
+DAGSTER_INSTANCES = {
+    "without": "",
+    "bare": "instance_class: {module: bare_dagster, class: BareInstance}\n",
+    "floe": "instance_class: {module: floe_telemetry.dagster, class: FloeInstance}\n",
+}
 DEFINITIONS = f"""
 import time
 
@@ -78,6 +87,14 @@ with collector.running() as receiver:
 """
 
 
+class Telemetry(enum.StrEnum):
+    """What a run is measured with."""
+
+    WITHOUT = enum.auto()
+    BARE = enum.auto()
+    FLOE = enum.auto()
+
+
 class Cost(NamedTuple):
     """Of one process: seconds, seconds and MiB."""
 
@@ -94,20 +111,24 @@ class Tool:
     command: Sequence[str | Path]
     directory: Path
     prepare: Callable[[], None]
-    environ: Callable[[bool], dict[str, str]]
-    """Of a run with or without telemetry."""
+    environ: Callable[[Telemetry], dict[str, str]]
 
-    def run(self, endpoint: str | None) -> Cost:
+    def run(self, telemetry: Telemetry, endpoint: str) -> Cost:
         self.prepare()
         environ = os.environ | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
         # Python may keep what it compiled of the package, as it keeps it of an installed one.
         for name in ("FLOE_TELEMETRY_MANIFEST", "PYTHONDONTWRITEBYTECODE"):
             environ.pop(name, None)
-        environ |= self.environ(endpoint is not None)
-        if endpoint is not None:
+        environ |= self.environ(telemetry)
+        if telemetry is Telemetry.FLOE:
             manifest = self.directory / "manifest.yaml"
             manifest.write_text(MANIFEST.format(endpoint=endpoint))
             environ["FLOE_TELEMETRY_MANIFEST"] = str(manifest)
+        if telemetry is Telemetry.BARE:
+            environ["BARE_SDK_ENDPOINT"] = endpoint
+            environ["PYTHONPATH"] = os.pathsep.join(
+                [str(BARE), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+            )
         with (self.directory / "output.txt").open("w+") as output:
             started = time.perf_counter()
             process = subprocess.Popen(
@@ -151,10 +172,10 @@ def dagster(directory: Path) -> Tool:
     """A job of 100 assets."""
     directory.mkdir()
     (directory / "definitions.py").write_text(DEFINITIONS)
-    homes = {True: directory / "with", False: directory / "without"}
+    homes = {telemetry: directory / telemetry for telemetry in Telemetry}
     for telemetry, home in homes.items():
         home.mkdir()
-        (home / "dagster.yaml").write_text(DAGSTER_YAML + (DAGSTER_INSTANCE if telemetry else ""))
+        (home / "dagster.yaml").write_text(DAGSTER_YAML + DAGSTER_INSTANCES[telemetry])
     command = [sys.executable, "-m", "dagster", "job", "execute", "-f", "definitions.py", "-j", "all_assets"]
     return Tool(
         f"Dagster, {ASSETS} assets of 0.05 s",
@@ -197,38 +218,40 @@ def receiving(directory: Path) -> Iterator[Receiver]:
         yield Receiver(process.stdout.readline().strip(), lambda: int(process.communicate()[0]))
 
 
-def measure(tool: Tool, pairs: int) -> str:
-    """Runs the pairs, each in the other order than the one before, and answers with a table."""
-    measured: dict[bool, list[Cost]] = {False: [], True: []}
+def measure(tool: Tool, rounds: int) -> str:
+    """Runs the rounds, each in the other order than the one before, and answers with a table."""
+    measured: dict[Telemetry, list[Cost]] = {telemetry: [] for telemetry in Telemetry}
     with receiving(tool.directory) as receiver:
         # Warm: dbt's partial parse, Dagster's storage, what Python and the policy's engine compiled.
-        tool.run(None)
-        tool.run(receiver.endpoint)
-        for pair in range(pairs):
-            for telemetry in (False, True) if pair % 2 == 0 else (True, False):
-                measured[telemetry].append(tool.run(receiver.endpoint if telemetry else None))
-        spans = receiver.stop() / (pairs + 1)
-    lines = [f"{tool.label}: {pairs} pairs, {spans:g} spans received of a run"]
-    lines.append(f"{'median':14}{'without':>10}{'with':>10}{'difference':>12}{'':>10}")
+        for telemetry in Telemetry:
+            tool.run(telemetry, receiver.endpoint)
+        for number in range(rounds):
+            for telemetry in list(Telemetry)[:: 1 if number % 2 == 0 else -1]:
+                measured[telemetry].append(tool.run(telemetry, receiver.endpoint))
+        spans = receiver.stop() / (rounds + 1)
+    lines = [f"{tool.label}: {rounds} rounds, {spans:g} spans received of one"]
+    lines.append(f"{'median':14}{'without':>10}{'bare SDK':>20}{'floe':>20}")
     for position, unit in enumerate(("wall, s", "CPU, s", "peak RSS, MiB")):
-        without, with_ = ([cost[position] for cost in measured[on]] for on in (False, True))
-        usual = statistics.median(without)
-        more = statistics.median(b - a for a, b in zip(without, with_, strict=True))
-        lines.append(
-            f"{unit:14}{usual:10.2f}{statistics.median(with_):10.2f}{more:+12.2f}{more / usual:+10.1%}"
-        )
+        costs = {telemetry: [cost[position] for cost in measured[telemetry]] for telemetry in Telemetry}
+        usual = statistics.median(costs[Telemetry.WITHOUT])
+        line = f"{unit:14}{usual:10.2f}"
+        for telemetry in (Telemetry.BARE, Telemetry.FLOE):
+            pairs = zip(costs[Telemetry.WITHOUT], costs[telemetry], strict=True)
+            more = statistics.median(with_ - without for without, with_ in pairs)
+            line += f"{more:+12.2f} {more / usual:+7.1%}"
+        lines.append(line)
     return "\n".join(lines)
 
 
 def main() -> None:
     tools = {"dbt": dbt, "dagster": dagster}
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    arguments.add_argument("--pairs", type=int, default=5, help="how often each runs with and without")
+    arguments.add_argument("--rounds", type=int, default=5, help="how often each runs each way")
     arguments.add_argument("--only", choices=tools, help="one of the two")
     given = arguments.parse_args()
     with tempfile.TemporaryDirectory() as name:
         for tool in [given.only] if given.only else tools:
-            print(measure(tools[tool](Path(name) / tool), given.pairs), end="\n\n", flush=True)
+            print(measure(tools[tool](Path(name) / tool), given.rounds), end="\n\n", flush=True)
 
 
 if __name__ == "__main__":
