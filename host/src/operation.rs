@@ -77,7 +77,8 @@ impl<'a> OperationBuilder<'a> {
     /// States a fact. The policy gives it the attribute name that floe's conventions have for it.
     #[must_use]
     pub fn fact(mut self, key: &str, value: impl Into<Value>) -> Self {
-        self.facts.insert(key.to_owned(), attribute::to_json(&value.into()));
+        self.facts
+            .insert(key.to_owned(), attribute::to_json(&value.into()));
         self
     }
 

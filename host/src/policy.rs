@@ -12,7 +12,9 @@ use crate::bindings::exports::floe::telemetry::describe::Info;
 use crate::bindings::exports::floe::telemetry::operations::{Beginning, Ending, OperationKind};
 use crate::bindings::exports::floe::telemetry::propagation::{Extraction, Headers};
 use crate::bindings::exports::floe::telemetry::sampling::{Decision, Pacing, SamplingIntent};
-use crate::bindings::exports::floe::telemetry::types::{Attributes, Diagnostic, Exception, KeyValue, SpanKind};
+use crate::bindings::exports::floe::telemetry::types::{
+    Attributes, Diagnostic, Exception, KeyValue, SpanKind,
+};
 use crate::bindings::{Policy as Exports, PolicyPre};
 use crate::component::Component;
 use crate::engine::engine;

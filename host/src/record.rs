@@ -308,7 +308,14 @@ fn report_operation(begin: Begin, last: SystemTime, sdk: &Sdk, policy: &Policy) 
     let seconds = end.duration_since(start).unwrap_or_default().as_secs_f64();
     let error = abandoned("the process that ran it ended without ending it".to_owned());
     let ending = policy
-        .end(kind, &begin.name, ABANDONED, seconds, &attribute::object(&Map::new()), Some(&error))
+        .end(
+            kind,
+            &begin.name,
+            ABANDONED,
+            seconds,
+            &attribute::object(&Map::new()),
+            Some(&error),
+        )
         .ok()?;
     conclude(&context, ending, Some(sdk), end);
     Some(())

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::Serialize;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::bindings::exports::floe::telemetry::types::KeyValue;
@@ -59,7 +59,9 @@ pub fn text(value: &str) -> String {
 
 /// The text of a JSON object of attributes.
 pub fn object(attributes: &[KeyValue]) -> String {
-    let size = attributes.iter().map(|pair| pair.key.len() + pair.value.len() + 4);
+    let size = attributes
+        .iter()
+        .map(|pair| pair.key.len() + pair.value.len() + 4);
     let mut object = String::with_capacity(2 + size.sum::<usize>());
     for pair in attributes {
         object.push(if object.is_empty() { '{' } else { ',' });

@@ -106,6 +106,10 @@ pub fn end(
     let description = match (&exception, failed) {
         (_, false) => String::new(),
         (Some(exception), true) if !exception.message.is_empty() => exception.message.clone(),
+        // What was thrown says more than that something was.
+        (Some(exception), true) if exception.type_ != error::OTHER && !exception.type_.is_empty() => {
+            exception.type_.clone()
+        }
         (_, true) => format!("ended with {status}"),
     };
     let convention = convention(kind);

@@ -1,6 +1,6 @@
 //! Credentials in URLs and in addresses of databases.
 
-use super::{Cut, count, work};
+use super::{Cut, Found, count, work};
 
 /// Longest user with a password, in bytes.
 const LONGEST: usize = 256;
@@ -15,26 +15,45 @@ fn is_authority(byte: u8) -> bool {
 }
 
 /// User and password of the URL whose `:` stands here, up to the last `@` before its path (RFC 3986 section 3.2).
-pub(super) fn credentials_of_url(bytes: &[u8], at: usize) -> Option<Cut> {
+pub(super) fn credentials_of_url(bytes: &[u8], at: usize) -> Found {
     if bytes.get(at + 1..at + 3) != Some(b"//") {
-        return None;
+        return Found::default();
     }
     let from = at + 3;
-    let length = count(bytes, from, is_authority);
-    let authority = bytes.get(from..from + length)?;
+    let end = from + count(bytes, from, is_authority);
+    let authority = bytes.get(from..end).unwrap_or_default();
     if let Some(user) = authority.iter().rposition(|byte| *byte == b'@') {
-        return Some(Cut {
-            from,
-            to: from + user,
-        });
+        return Found {
+            cut: Some(Cut {
+                from,
+                to: from + user,
+            }),
+            settled: end + 1,
+            is_partial: false,
+        };
     }
-    // A password with a slash in it, which should have been percent-encoded: what looks like a port is none.
-    let colon = authority.iter().rposition(|byte| *byte == b':')?;
-    let port = authority.get(colon + 1..)?;
-    if port.iter().all(u8::is_ascii_digit) || authority.contains(&b']') {
-        return None;
+    let Some(colon) = authority.iter().rposition(|byte| *byte == b':') else {
+        return Found {
+            settled: end + 1,
+            ..Found::default()
+        };
+    };
+    let port = authority.get(colon + 1..).unwrap_or_default();
+    let is_host = port.iter().all(u8::is_ascii_digit) || authority.contains(&b']');
+    let far = password_end(bytes, end).filter(|_| !is_host);
+    Found {
+        cut: far.map(|to| Cut { from, to }),
+        settled: match far {
+            Some(to) => to + 2 + count(bytes, to + 1, is_authority),
+            None => end + 1 + BEYOND,
+        },
+        is_partial: false,
     }
-    let rest = bytes.get(from + length..)?;
+}
+
+/// Where a password ends that has a slash in it, which should have been percent-encoded: what looks like a port is none.
+fn password_end(bytes: &[u8], authority: usize) -> Option<usize> {
+    let rest = bytes.get(authority..)?;
     let near = rest.get(..rest.len().min(BEYOND))?;
     work(near.len());
     let user = near.iter().position(|byte| *byte == b'@')?;
@@ -42,32 +61,25 @@ pub(super) fn credentials_of_url(bytes: &[u8], at: usize) -> Option<Cut> {
     if !near.get(..user)?.iter().all(is_one) {
         return None;
     }
-    Some(Cut {
-        from,
-        to: from + length + user,
-    })
+    // As in an authority, the last `@` ends it.
+    let host = authority + user + 1;
+    let further = bytes.get(host..host + count(bytes, host, is_authority))?;
+    let last = further.iter().rposition(|byte| *byte == b'@');
+    Some(last.map_or(host - 1, |last| host + last))
 }
 
 /// The password of `user:password@host:port`, of `user:password@tcp(host)` or of `user/password@//host`, whose `@` stands here. What stands before
 /// `start` is masked already.
-pub(super) fn password_before(bytes: &[u8], start: usize, at: usize) -> Option<Cut> {
-    let after = bytes.get(at + 1..)?;
-    let host = count(after, 0, |byte| {
-        byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')
-    });
-    let is_address = match after.get(host) {
-        Some(b'(') => true,
-        Some(b':') if host > 0 => after.get(host + 1).is_some_and(u8::is_ascii_digit),
-        Some(b'/') => host > 0 || after.get(1) == Some(&b'/'),
-        _ => false,
-    };
-    if !is_address {
-        return None;
+pub(super) fn password_before(bytes: &[u8], start: usize, at: usize) -> Found {
+    if !is_address(bytes.get(at + 1..).unwrap_or_default()) {
+        return Found::default();
     }
-    let before = bytes.get(start.max(at.saturating_sub(LONGEST))..at)?;
+    let before = bytes
+        .get(start.max(at.saturating_sub(LONGEST))..at)
+        .unwrap_or_default();
     let length = before.iter().rev().take_while(|byte| is_user(**byte)).count();
     work(length);
-    let user = before.get(before.len() - length..)?;
+    let user = before.get(before.len() - length..).unwrap_or_default();
     // A URL's are masked where it starts.
     let is_url = user
         .split(|byte| *byte == b':')
@@ -76,11 +88,29 @@ pub(super) fn password_before(bytes: &[u8], start: usize, at: usize) -> Option<C
     let separator = user
         .iter()
         .position(|byte| *byte == b':')
-        .or_else(|| user.iter().position(|byte| *byte == b'/'))?;
-    (separator > 0 && !is_url).then_some(Cut {
-        from: at - length + separator + 1,
-        to: at,
-    })
+        .or_else(|| user.iter().position(|byte| *byte == b'/'))
+        .filter(|separator| *separator > 0 && !is_url);
+    Found {
+        cut: separator.map(|separator| Cut {
+            from: at - length + separator + 1,
+            to: at,
+        }),
+        settled: 0,
+        is_partial: length == LONGEST,
+    }
+}
+
+/// Whether the host of an address and what follows one stand here.
+fn is_address(after: &[u8]) -> bool {
+    let host = count(after, 0, |byte| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')
+    });
+    match after.get(host) {
+        Some(b'(') => true,
+        Some(b':') if host > 0 => after.get(host + 1).is_some_and(u8::is_ascii_digit),
+        Some(b'/') => host > 0 || after.get(1) == Some(&b'/'),
+        _ => false,
+    }
 }
 
 /// Whether the user and the password before the `@` at `at` may begin before `start`.

@@ -150,10 +150,13 @@ impl Names {
 /// A name in lower case, without separators, in the space.
 fn folded<'a>(name: &[u8], space: &'a mut [u8; LONGEST]) -> &'a [u8] {
     let mut length = 0;
-    let letters = name.iter().filter(|byte| byte.is_ascii_alphanumeric());
-    for (place, letter) in space.iter_mut().zip(letters) {
-        *place = letter.to_ascii_lowercase();
-        length += 1;
+    for byte in name {
+        if byte.is_ascii_alphanumeric()
+            && let Some(place) = space.get_mut(length)
+        {
+            *place = byte.to_ascii_lowercase();
+            length += 1;
+        }
     }
     space.get(..length).unwrap_or_default()
 }

@@ -119,27 +119,32 @@ static TOKENS: [Token; 62] = [
 #[derive(Debug)]
 struct Starts {
     tokens: Vec<&'static Token>,
-    /// A bit for each ASCII byte that is the second of one: most words differ in it at once.
-    seconds: u128,
+    /// A bit for each byte that is the second of one: most words differ in it at once.
+    seconds: [u64; 4],
 }
 
 impl Starts {
-    fn with(first: u8) -> Self {
-        let is_one = |token: &&Token| token.prefix.as_bytes().first() == Some(&first);
+    fn with(first: usize) -> Self {
+        let is_one =
+            |token: &&Token| token.prefix.as_bytes().first().copied().map(usize::from) == Some(first);
         let tokens: Vec<&Token> = TOKENS.iter().filter(is_one).collect();
-        let second = |token: &&Token| token.prefix.as_bytes().get(1).map_or(0, |byte| 1 << (byte & 127));
-        Self {
-            seconds: tokens.iter().map(second).fold(0, |all, bit: u128| all | bit),
-            tokens,
+        let mut seconds = [0; 4];
+        for second in tokens.iter().filter_map(|token| token.prefix.as_bytes().get(1)) {
+            if let Some(bits) = seconds.get_mut(usize::from(second / 64)) {
+                *bits |= 1 << (second % 64);
+            }
         }
+        Self { tokens, seconds }
     }
 
-    fn may_go_on(&self, second: Option<&u8>) -> bool {
-        second.is_some_and(|byte| byte.is_ascii() && self.seconds >> byte & 1 == 1)
+    fn may_go_on(&self, second: u8) -> bool {
+        self.seconds
+            .get(usize::from(second / 64))
+            .is_some_and(|bits| bits >> (second % 64) & 1 == 1)
     }
 }
 
-static STARTS: LazyLock<Vec<Starts>> = LazyLock::new(|| (0..=u8::MAX).map(Starts::with).collect());
+static STARTS: LazyLock<[Starts; 256]> = LazyLock::new(|| std::array::from_fn(Starts::with));
 
 /// A JSON Web Token (RFC 7519), or another one that begins with JSON: its parts are told apart by dots.
 fn json_web(byte: u8) -> bool {
@@ -151,11 +156,18 @@ const LOOKED_AT: usize = 4 * 1024;
 
 impl Token {
     /// The first token in the word `start..end`: at its start, or after what is no letter and no digit.
-    pub(super) fn within(bytes: &[u8], start: usize, end: usize, further: &[String]) -> Option<Cut> {
+    pub(super) fn within(
+        bytes: &[u8],
+        start: usize,
+        end: usize,
+        is_whole: bool,
+        further: &[String],
+    ) -> Option<Cut> {
         let mut before = match start {
             0 => b' ',
             start => *bytes.get(start - 1)?,
         };
+        let end = if is_whole { start + 1 } else { end };
         for (offset, byte) in bytes.get(start..end)?.iter().enumerate() {
             if !before.is_ascii_alphanumeric()
                 && let Some(cut) = Self::at(bytes, start + offset, *byte, further)
@@ -171,7 +183,7 @@ impl Token {
         let rest = bytes.get(at..)?;
         let known = STARTS
             .get(usize::from(first))
-            .filter(|starts| starts.may_go_on(rest.get(1)))
+            .filter(|starts| rest.get(1).is_some_and(|second| starts.may_go_on(*second)))
             .and_then(|starts| starts.tokens.iter().find_map(|token| token.cut(rest)));
         let cut = known.or_else(|| {
             let prefix = further

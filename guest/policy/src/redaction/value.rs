@@ -5,6 +5,8 @@ use super::{Cut, count, tokens, work};
 
 /// Longest value in braces, in bytes.
 const LONGEST_IN_BRACES: usize = 128;
+/// How far from a name a mask may bring out a value that was none.
+pub(super) const UNSETTLED: usize = 8 + LONGEST_IN_BRACES;
 /// Most backslashes before a quote: JSON in JSON in JSON.
 const ESCAPES: usize = 8;
 
@@ -17,7 +19,10 @@ struct Quote {
 
 impl Quote {
     fn at(bytes: &[u8], at: usize) -> Option<Self> {
-        let escapes = count(bytes, at, |byte| byte == b'\\');
+        let escapes = match bytes.get(at)? {
+            b'\\' => count(bytes, at, |byte| byte == b'\\'),
+            _ => 0,
+        };
         let mark = *bytes.get(at + escapes)?;
         (escapes <= ESCAPES && matches!(mark, b'"' | b'\'' | b'`')).then_some(Self { mark, escapes })
     }
@@ -136,8 +141,8 @@ fn is_option(bytes: &[u8], start: usize, end: usize) -> bool {
 /// What stands after a separator.
 fn written(name: Name, bytes: &[u8], start: usize, from: usize) -> Option<Cut> {
     let at = from + count(bytes, from, is_blank);
-    if let Some(cut) = quoted(name, bytes, at) {
-        return Some(cut);
+    if let Some(line) = first_line(bytes, at) {
+        return block(bytes, start, line);
     }
     match (bytes.get(at)?, bytes.get(at + 1)) {
         // A reference is not the secret.
@@ -164,10 +169,11 @@ fn written(name: Name, bytes: &[u8], start: usize, from: usize) -> Option<Cut> {
                 to: at + 1 + length,
             })
         }
-        (b'|' | b'>', _) => block(name, bytes, start, at),
-        _ => bare(name, bytes, at).map(|cut| match name {
-            Name::Password if from < at && starts_line(bytes, start) => to_line_end(bytes, cut),
-            _ => cut,
+        _ => quoted(name, bytes, at).or_else(|| {
+            bare(name, bytes, at).map(|cut| match name {
+                Name::Password if from < at && starts_line(bytes, start) => to_line_end(bytes, cut),
+                _ => cut,
+            })
         }),
     }
 }
@@ -227,18 +233,23 @@ fn scheme(bytes: &[u8], from: usize, to: usize) -> usize {
     }
 }
 
-/// A block of YAML: the lines that are indented more than its key's.
-fn block(name: Name, bytes: &[u8], start: usize, at: usize) -> Option<Cut> {
+/// Where the first line of a block of YAML starts, whose mark stands here.
+fn first_line(bytes: &[u8], at: usize) -> Option<usize> {
+    if !matches!(bytes.get(at)?, b'|' | b'>') {
+        return None;
+    }
     let mark = count(bytes, at, |byte| {
         matches!(byte, b'|' | b'>' | b'-' | b'+') || byte.is_ascii_digit()
     });
-    let mut line = at + mark + count(bytes, at + mark, |byte| matches!(byte, b' ' | b'\t' | b'\r'));
-    if bytes.get(line) != Some(&b'\n') {
-        return bare(name, bytes, at);
-    }
+    let blanks = count(bytes, at + mark, |byte| matches!(byte, b' ' | b'\t' | b'\r'));
+    let end = at + mark + blanks;
+    (bytes.get(end)? == &b'\n').then_some(end + 1)
+}
+
+/// A block of YAML: the lines that are indented more than its key's.
+fn block(bytes: &[u8], start: usize, from: usize) -> Option<Cut> {
     let own = indentation(bytes, start)?;
-    line += 1;
-    let from = line;
+    let mut line = from;
     while line < bytes.len() {
         let blanks = count(bytes, line, is_blank);
         let rest = count(bytes, line + blanks, |byte| byte != b'\n');

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from floe_telemetry.provider import TelemetryProvider
 
 _LEVELS: Final = {"info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
+_LOGGERS: Final = ("stdout_log", "file_log")
+"""dbt's own, which take a line for each event: thousands, for their own handlers alone."""
 _COLOURS: Final = re.compile("\x1b\\[[0-9;]*m")
 _SAID_BY_SPANS: Final = frozenset(
     (
@@ -37,6 +39,10 @@ class Lines:
     def __init__(self, provider: TelemetryProvider) -> None:
         sdk, plan = provider.sdk, provider.plan
         self._provider: Final = sdk.logger_provider if sdk and plan and plan.exporters.logs else None
+        if sdk:
+            from floe_telemetry import logs
+
+            logs.leave_out(*_LOGGERS)
         self._least: Final = logging.getLevelNamesMapping()[plan.logging.level] if plan else logging.CRITICAL
 
     def take(self, info: Any) -> None:

@@ -15,6 +15,7 @@ What a data engineer gets from `init()`:
 
 from floe_telemetry.logs.console import JsonFormatter, TextFormatter
 from floe_telemetry.logs.emission import OtlpHandler, emit, emit_record
+from floe_telemetry.logs.fields import leave_out
 from floe_telemetry.logs.levels import apply_levels, passes
 from floe_telemetry.logs.setup import console, install, uninstall
 from floe_telemetry.logs.structlog import structlog_processor
@@ -28,6 +29,7 @@ __all__ = [
     "emit",
     "emit_record",
     "install",
+    "leave_out",
     "passes",
     "structlog_processor",
     "uninstall",

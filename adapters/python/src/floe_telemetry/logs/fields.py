@@ -26,6 +26,8 @@ _MOST_KEPT: Final = 256
 
 _plain_factory: Callable[..., logging.LogRecord] | None = None
 _namespace: AttributeValue = ""
+_without: Final[set[str]] = set()
+"""Loggers whose records get no fields."""
 _made: dict[int, tuple[ref[Context], dict[str, Any]]] = {}
 """Fields by the id of their context, as long as that is the one which they were made of."""
 
@@ -84,12 +86,19 @@ def install_fields(namespace: AttributeValue, emitted: Callable[[str], bool]) ->
 
     def with_fields(name: str, *args: Any, **kwargs: Any) -> logging.LogRecord:
         record = factory(name, *args, **kwargs)
+        if name in _without:
+            return record
         record.__dict__.update(current_fields())
         if emitted(name):
             setattr(record, EMITTED, True)
         return record
 
     logging.setLogRecordFactory(with_fields)
+
+
+def leave_out(*names: str) -> None:
+    """Records of these loggers get no fields from now on: only handlers see them that show the message alone."""
+    _without.update(names)
 
 
 def uninstall_fields() -> None:
