@@ -127,7 +127,7 @@ bench: _policy _python
     cargo run --locked --release --package floe-telemetry-benchmarks
     {{python}} tests/benchmarks/python/bench.py
 
-# What telemetry costs dbt and Dagster: whole processes with and without it, which take turns. Arguments: --pairs N, --only dbt|dagster
+# What telemetry costs dbt and Dagster: whole processes without it, with the bare SDK and with floe, in turns. Arguments: --rounds N, --only dbt|dagster
 bench-tools *ARGS: _python
     {{python}} tests/benchmarks/python/tools.py {{ARGS}}
 
