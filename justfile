@@ -44,7 +44,7 @@ check: _policy _python
     {{python}} -m ruff check .
     cd adapters/python && {{python}} -m mypy
     {{python}} -m mypy --strict --explicit-package-bases examples/pipeline/sales_pipeline
-    MYPYPATH=tests/end_to_end:tests/conformance {{python}} -m mypy --strict tests/end_to_end/*.py tests/conformance/*.py tests/component/*.py tests/benchmarks/python/*.py
+    MYPYPATH=tests/end_to_end:tests/conformance:tests/benchmarks/python/bare {{python}} -m mypy --strict tests/end_to_end/*.py tests/conformance/*.py tests/component/*.py tests/benchmarks/python/*.py tests/benchmarks/python/bare/*.py
     cd tests/backends && {{python}} -m mypy --strict *.py
     cd tests/registry && MYPYPATH={{justfile_directory()}}/adapters/python/src {{python}} -m mypy --strict *.py
     MYPYPATH=tests/third_party {{python}} -m mypy --strict tests/third_party/evil.py tests/third_party/test_third_party.py

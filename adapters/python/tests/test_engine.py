@@ -223,7 +223,14 @@ def test_threads_have_instances_of_their_own() -> None:
 def test_facts_that_json_does_not_have() -> None:
     """They cost no more than themselves."""
     nan, inf = float("nan"), float("inf")
-    facts = {"a": nan, "b": [1.5, inf], "c": {"d": (nan,)}, "text": "\udcff\u20ac", "odd": object, "large": 2**70}
+    facts = {
+        "a": nan,
+        "b": [1.5, inf],
+        "c": {"d": (nan,)},
+        "text": "\udcff\u20ac",
+        "odd": object,
+        "large": 2**70,
+    }
     beginning = Policy.load().begin(OperationKind.CUSTOM, "x", facts)
     assert beginning.attributes == {
         "floe.b": [1.5, None],

@@ -228,6 +228,19 @@ listener.start(); listener.stop()
         assert (log.trace_id, log.span_id) == (span.trace_id, span.span_id)
 
 
+def test_loggers_that_are_left_out(manifest: Manifest, collector: Collector, tmp_path: Path) -> None:
+    code = """
+import logging, floe_telemetry
+from floe_telemetry import logs
+floe_telemetry.init()
+logs.leave_out("lines")
+for name in ("lines", "other"):
+    record = logging.getLogger(name).makeRecord(name, 20, "f", 1, "text", (), None)
+    assert hasattr(record, "trace_id") == (name == "other"), name
+"""
+    run(code, manifest(collector.endpoint), tmp_path)
+
+
 def test_fields_are_of_the_current_context_though_its_id_was_anothers() -> None:
     ids = set()
     for number in range(1, 1000):

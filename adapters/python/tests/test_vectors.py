@@ -113,6 +113,8 @@ def test_the_json_form(policy: Policy) -> None:
     error = {"type": "", "message": "Database Error in x", "stacktrace": "", "causes": []}
     ending = policy.call_json("operations.end", ["compile", "x", "error", 1.5, '{"a": 1}', error])
     assert (ending["outcome"], ending["exception"]["type"]) == ("error", "DatabaseError")
-    assert policy.call_json("operations.end", ["compile", "x", "success", 1.0, "{}", None])["exception"] is None
+    assert (
+        policy.call_json("operations.end", ["compile", "x", "success", 1.0, "{}", None])["exception"] is None
+    )
     assert set(policy.call_json("configuration.configure", ["x: [", [], []])) == {"err"}
     assert set(policy.call_json("configuration.configure", ["x: 1", [], []])) == {"ok"}

@@ -97,7 +97,7 @@ def install_fields(namespace: AttributeValue, emitted: Callable[[str], bool]) ->
 
 
 def leave_out(*names: str) -> None:
-    """Records of these loggers get no fields from now on: only handlers see them that show the message alone."""
+    """Records of these loggers get no fields from now on: only handlers that show the message see them."""
     _without.update(names)
 
 
