@@ -79,16 +79,28 @@ def vectors(function: str) -> Iterator[list[Any]]:
             yield from (case["arguments"] for case in file["cases"])
 
 
-def known(attributes: list[dict[str, str]], facts: list[dict[str, str]], where: str) -> set[str]:
+def of_object(text: str) -> dict[str, Any]:
+    """What the text of a JSON object holds; nothing where it is none."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def of_pairs(attributes: list[dict[str, str]]) -> dict[str, Any]:
+    return {each["key"]: json.loads(each["value"]) for each in attributes}
+
+
+def known(attributes: dict[str, Any], facts: dict[str, Any], where: str) -> set[str]:
     """Names of the attributes, each of which the registry has, with a value of its type. A fact that was given
     with a dot in its name is the caller's, and so is every fact of a custom operation.
     """
     names: set[str] = set()
-    callers = {fact["key"] for fact in facts}
+    callers = set(facts)
     if where.startswith("custom "):
         callers |= {f"floe.{name}" for name in callers}
-    for each in attributes:
-        name, value = each["key"], json.loads(each["value"])
+    for name, value in attributes.items():
         if name in callers:
             continue
         names.add(name)
@@ -163,11 +175,12 @@ def test_the_beginnings_that_the_policy_answers(policy: Policy) -> None:
         asked.add(kind)
         found = policy.call_json("operations.begin", [kind, name, facts])
         where = f"{kind} {name}"
-        attributes = known(found["attributes"], facts, where)
+        attributes = of_object(found["attributes"])
         assert found["kind"] == spans[kind]["span_kind"]
-        assert attributes <= set(registry.references(spans[kind])), where
+        names = known(attributes, of_object(facts), where)
+        assert names <= set(registry.references(spans[kind])), where
         templates = spans[kind]["annotations"]["floe"]["names"]
-        values = {each["key"]: json.loads(each["value"]) for each in found["attributes"]} | {"name": name}
+        values = attributes | {"name": name}
         # A dbt node of which nothing else is known is a node.
         values.setdefault("floe.dbt.resource_type", "node")
         assert found["name"] in {filled(each, values) for each in templates}, where
@@ -186,10 +199,11 @@ def test_the_endings_that_the_policy_answers(policy: Policy) -> None:
         kind, name, status, _, facts, _ = arguments
         found = policy.call_json("operations.end", arguments)
         where = f"{kind} {name} {status}"
-        assert known(found["attributes"], facts, where) <= set(registry.references(spans[kind])), where
+        names = known(of_object(found["attributes"]), of_object(facts), where)
+        assert names <= set(registry.references(spans[kind])), where
         for measured in found["measurements"]:
             recorded.add(measured["instrument"])
-            labels = known(measured["attributes"], [], where)
+            labels = known(of_object(measured["attributes"]), {}, where)
             levels = metrics[measured["instrument"]]
             assert {name for name, level in levels.items() if level == "required"} <= labels <= set(levels), (
                 where
@@ -206,11 +220,11 @@ def test_the_plan(policy: Policy) -> None:
         for each in sorted_metrics(plan)
     ]
     [process] = registry.of_type("entity")
-    assert known(plan["resource"], [], "the resource") <= set(registry.references(process))
+    assert known(of_pairs(plan["resource"]), {}, "the resource") <= set(registry.references(process))
     [span] = [group for group in registry.groups() if group["id"] == "floe.span"]
     required = {name for name, level in registry.references(span).items() if level == "required"}
-    assert known(plan["attributes"], [], "the spans") | {"floe.outcome"} == required
-    known(plan["sampler"]["failed"]["attributes"], [], "what is kept")
+    assert known(of_pairs(plan["attributes"]), {}, "the spans") | {"floe.outcome"} == required
+    known(of_pairs(plan["sampler"]["failed"]["attributes"]), {}, "what is kept")
 
 
 def sorted_metrics(plan: dict[str, Any]) -> list[registry.Group]:
@@ -257,8 +271,8 @@ def test_every_fact_of_the_hosts(policy: Policy) -> None:
     assert {("dbt-node", "unique_id"), ("dagster-step", "run_id"), ("compile", "bytes")} <= facts
     missing = []
     for kind, fact in sorted(facts):
-        found = policy.call_json("operations.begin", [kind, "x", [{"key": fact, "value": '"x"'}]])
-        name = found["attributes"][0]["key"]
+        found = policy.call_json("operations.begin", [kind, "x", json.dumps({fact: "x"})])
+        name = next(iter(of_object(found["attributes"])))
         if name not in DEFINED and name not in general():
             missing.append(name)
     assert not missing, f"not in tests/registry: {missing}"
@@ -284,8 +298,8 @@ def test_nothing_is_unused() -> None:
     referred = {name for group in registry.groups() for name in registry.references(group)}
     assert set(DEFINED) <= referred, f"of no signal: {sorted(set(DEFINED) - referred)}"
     text = source(".rs", ".py")
-    vector_facts = {fact["key"] for arguments in vectors("operations.begin") for fact in arguments[2]}
-    vector_facts |= {fact["key"] for arguments in vectors("operations.end") for fact in arguments[4]}
+    vector_facts = {fact for arguments in vectors("operations.begin") for fact in of_object(arguments[2])}
+    vector_facts |= {fact for arguments in vectors("operations.end") for fact in of_object(arguments[4])}
     unused = [
         name
         for name in DEFINED
