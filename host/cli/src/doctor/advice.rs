@@ -157,11 +157,15 @@ pub(super) fn answer(
                 "look into the Collector's log",
             ),
         },
-        Failure::Timeout(_) => bad(
-            "FLOE-D015",
-            failure.to_string(),
-            "check that an OTLP receiver listens on this port, and how loaded the Collector is; `timeout_millis` gives it longer",
-        ),
+        Failure::Timeout(_) => match (exporter.protocol, speech()) {
+            // A server of gRPC may keep waiting what it does not understand.
+            (Protocol::HttpProtobuf, Speech::Http2) => other_protocol(Step::Export, signal, exporter),
+            _ => bad(
+                "FLOE-D015",
+                failure.to_string(),
+                "check that an OTLP receiver listens on this port, and how loaded the Collector is; `timeout_millis` gives it longer",
+            ),
+        },
         Failure::Http { status, message, .. } => {
             let said = said(&failure.to_string(), message);
             match status.as_u16() {
