@@ -44,6 +44,8 @@ struct Found {
     cut: Option<Cut>,
     /// From where on a mask does not change how it is read.
     settled: usize,
+    /// What ends it: it goes on where a mask takes this away.
+    edge: Option<usize>,
     /// Whether more of it may be read once this is masked.
     is_partial: bool,
 }
@@ -105,7 +107,7 @@ impl Redactor {
         let bytes = text.as_bytes();
         let mut redacted = String::new();
         let (mut again, mut of_url) = (false, false);
-        let (mut at, mut copied, mut settled) = (0, 0, 0);
+        let (mut at, mut copied, mut settled, mut edge) = (0, 0, 0, None);
         loop {
             at += count(bytes, at, |byte| matches!(Class::of(byte), Class::Other));
             let Some(byte) = bytes.get(at) else { break };
@@ -131,11 +133,13 @@ impl Redactor {
                 redacted.push_str(MASK);
                 copied = cut.to;
                 of_url = matches!(class, Class::Colon);
-                again |= cut.from < settled || found.is_partial;
+                let takes_edge = edge.is_some_and(|edge| cut.from <= edge && edge < cut.to);
+                again |= cut.from < settled || takes_edge || found.is_partial;
                 // The `@` after a password was looked at.
                 at = copied + usize::from(matches!(class, Class::At));
             }
             settled = settled.max(found.settled);
+            edge = found.edge.or(edge);
         }
         if copied == 0 {
             return None;
@@ -165,7 +169,7 @@ impl Redactor {
             } else {
                 0
             },
-            is_partial: false,
+            ..Found::default()
         }
     }
 }

@@ -28,13 +28,13 @@ pub(super) fn credentials_of_url(bytes: &[u8], at: usize) -> Found {
                 from,
                 to: from + user,
             }),
-            settled: end + 1,
-            is_partial: false,
+            edge: Some(end),
+            ..Found::default()
         };
     }
     let Some(colon) = authority.iter().rposition(|byte| *byte == b':') else {
         return Found {
-            settled: end + 1,
+            edge: Some(end),
             ..Found::default()
         };
     };
@@ -43,10 +43,8 @@ pub(super) fn credentials_of_url(bytes: &[u8], at: usize) -> Found {
     let far = password_end(bytes, end).filter(|_| !is_host);
     Found {
         cut: far.map(|to| Cut { from, to }),
-        settled: match far {
-            Some(to) => to + 2 + count(bytes, to + 1, is_authority),
-            None => end + 1 + BEYOND,
-        },
+        settled: if far.is_some() { 0 } else { end + 1 + BEYOND },
+        edge: far.map(|to| to + 1 + count(bytes, to + 1, is_authority)),
         is_partial: false,
     }
 }
@@ -95,8 +93,8 @@ pub(super) fn password_before(bytes: &[u8], start: usize, at: usize) -> Found {
             from: at - length + separator + 1,
             to: at,
         }),
-        settled: 0,
         is_partial: length == LONGEST,
+        ..Found::default()
     }
 }
 
