@@ -15,7 +15,7 @@ TRACE, PARENT = "a" * 32, "b" * 16
 DEFINITIONS = """
 import logging, os, subprocess, sys
 from dagster import Definitions, RetryPolicy, asset, define_asset_job, multiprocess_executor, multi_asset, AssetSpec
-from dagster import in_process_executor, MaterializeResult
+from dagster import MaterializeResult, in_process_executor, success_hook
 from opentelemetry import trace
 {setup}
 
@@ -48,8 +48,13 @@ def broken(orders):
 def after_broken(broken):
     pass
 
+@success_hook
+def announces(context):
+    if context.step_key == "orders":
+        raise LookupError("no channel, token=hunter2")
+
 jobs = [
-    define_asset_job(name, "*", executor_def=executor)
+    define_asset_job(name, "*", executor_def=executor, hooks={{announces}})
     for name, executor in (("inside", in_process_executor), ("many", multiprocess_executor))
 ]
 defs = Definitions(assets=[orders, several, flaky, broken, after_broken], jobs=jobs)
@@ -141,6 +146,11 @@ def test_a_run(job: str, ways: set[str], tmp_path: Path, manifest: Manifest, col
         assert collector.span(name).parent_id == parent.span_id
     for text in ("from the context", "from plain logging"):
         assert collector.log(text).span_id == orders.span_id
+    hook = collector.log('Error occurred during the execution of hook_fn')
+    assert (hook.trace_id, hook.span_id) == (TRACE, run.span_id)
+    assert hook.attributes["exception.type"] == "LookupError"
+    assert hook.attributes["exception.message"] == "no channel, token=***"
+    assert "in announces" in hook.attributes["exception.stacktrace"]
     made = {
         point.attributes["floe.dagster.asset"] for point in collector.metric("floe.asset.materializations")
     }

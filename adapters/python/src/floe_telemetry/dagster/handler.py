@@ -13,9 +13,10 @@ from opentelemetry.util.types import AnyValue
 
 from floe_telemetry import logs
 from floe_telemetry._once import warn_once
-from floe_telemetry.dagster import hooks
+from floe_telemetry.dagster import errors, hooks
 
 _IDENTITY: Final = ("run_id", "step_key")
+_HOOK_ERRORED: Final = "HOOK_ERRORED"
 
 
 class DagsterEventHandler(logging.Handler):
@@ -35,7 +36,8 @@ class DagsterEventHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Takes one message. Never raises: Dagster would fail the step."""
-        if getattr(record, "dagster_event", None) is not None:
+        event = getattr(record, "dagster_event", None)
+        if event is not None and event.event_type_value != _HOOK_ERRORED:
             return  # which the instance tells of
         try:
             provider = hooks.provider()
@@ -44,6 +46,13 @@ class DagsterEventHandler(logging.Handler):
                 attributes: dict[str, AnyValue] = {
                     f"floe.dagster.{name}": str(meta[name]) for name in _IDENTITY if meta.get(name)
                 }
+                # A hook runs when its step has ended, which stays as it ended.
+                if event is not None and (error := errors.of_event(event)) is not None:
+                    attributes |= {
+                        "exception.type": error.type,
+                        "exception.message": error.message,
+                        "exception.stacktrace": error.stacktrace,
+                    }
                 body = str(meta.get("orig_message") or record.getMessage())
                 self._emit(provider.sdk.logger_provider, record, body, attributes)
         except Exception as error:
