@@ -395,6 +395,13 @@ def test_commands_have_their_names(played: Played) -> None:
     assert names["the wrapper"] == "dbt build"
 
 
+def test_a_retry_says_of_what(played: Played) -> None:
+    failed, _ = played.spans(scenario("run with a failure"))
+    again, _ = played.spans(scenario("retry"))
+    assert again.attributes["floe.dbt.retry_of"] == failed.attributes["floe.dbt.invocation_id"]
+    assert [each.name for each in SCENARIOS if "floe.dbt.retry_of" in played.spans(each)[0].attributes] == ["retry"]
+
+
 def test_where_a_node_is(played: Played) -> None:
     _, nodes = played.spans(scenario("a build with failures"))
     found = next(node.attributes for node in nodes if node.name == "dbt.test test_errors")

@@ -31,6 +31,11 @@ def holds_results(artifact_type: str) -> bool:
     return artifact_type in _TYPES
 
 
+def invocation_of(path: Path) -> str:
+    """The invocation that wrote a file of results."""
+    return str(json.loads(path.read_bytes())["metadata"]["invocation_id"])
+
+
 def results(path: str, invocation_id: str) -> Iterator[Result]:
     """The results in a file, if this invocation wrote it."""
     found = json.loads(Path(path).read_bytes())

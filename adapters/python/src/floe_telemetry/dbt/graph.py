@@ -5,6 +5,7 @@ That is no published interface. Where it answers otherwise than expected, nodes 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Final
 
 from floe_telemetry._once import warn_once
@@ -40,6 +41,14 @@ class Graph:
             "threads": getattr(self._config, "threads", None),
             "adapter": self.adapter(),
         }
+
+    def retried(self) -> Path | None:
+        """Where `dbt retry` reads what failed before, which it overwrites at its end."""
+        context = _context()
+        if context is None or context.info_name != "retry":
+            return None
+        state = context.params.get("state") or self._config.target_path
+        return Path(self._config.project_root, state, "run_results.json")
 
     def adapter(self) -> str | None:
         """dbt's name of the database."""

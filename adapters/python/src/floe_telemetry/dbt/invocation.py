@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from floe_telemetry._once import warn_once
@@ -67,7 +69,7 @@ class Invocation:
         known = graph.Graph.current()
         self.nodes.known(known)
         if self._command is not None:
-            self._command.add(**known.facts())
+            self._command.add(**known.facts(), retry_of=_retried(known))
         if self._provider.policy is not None:
             self._provider.policy.warm(_INSTANCES)
 
@@ -100,10 +102,8 @@ class Invocation:
             return
         if self.nodes.any_open:
             self.nodes.stop()
-        try:
+        with _readable():
             self.nodes.reconcile(artifacts.results(data.artifact_path, self._id))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            warn_once("dbt artifact", "a result file of dbt cannot be read: %r", error)
 
     def end(self, status: str, error: BaseException | None = None) -> None:
         """Ends the command's operation, and those of nodes that never ended, and sends what waits for a
@@ -129,6 +129,24 @@ class Invocation:
         if found is None and self.nodes.failed_hook and not self.nodes.failures:
             found = ExceptionInfo("", self.nodes.failed_hook, "")
         return status if self._could_run else "error", found
+
+
+@contextlib.contextmanager
+def _readable() -> Iterator[None]:
+    """What is read from a result file is lost where dbt writes it otherwise."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        warn_once("dbt artifact", "a result file of dbt cannot be read: %r", error)
+
+
+def _retried(known: graph.Graph) -> str | None:
+    """The invocation whose failures this one runs again."""
+    path = known.retried()
+    if path is not None:
+        with _readable():
+            return artifacts.invocation_of(path)
+    return None
 
 
 def _texts(values: Any) -> list[str] | None:
