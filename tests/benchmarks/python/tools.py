@@ -8,9 +8,8 @@ sent goes to a receiver in a process of its own: the Collector that `FLOE_OTELCO
 The bare SDK makes a span and a measurement of each node or step, as in `bare/`: no names, no context of log records, no
 errors, no redaction. It is what the SDK costs whoever uses it.
 
-CPU is user and system time of the process and its children, as the kernel counted it. On a machine that others use as
-well, trust it rather than wall time. Of each way the best of the rounds counts: whatever else a machine does only slows
-it down.
+CPU is user and system time of the process and its children, as the kernel counted it. What telemetry adds is the median
+of the rounds' differences, beside the quartiles: a machine's speed varies more from round to round than within one.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from __future__ import annotations
 import argparse
 import enum
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -229,14 +229,15 @@ def measure(tool: Tool, rounds: int) -> str:
                 measured[telemetry].append(tool.run(telemetry, receiver.endpoint))
         spans = receiver.stop() / (rounds + 1)
     lines = [f"{tool.label}: {rounds} rounds, {spans:g} spans received of one"]
-    lines.append(f"{'best':14}{'without':>10}{'bare SDK':>20}{'floe':>20}")
+    lines.append(f"{'median':14}{'without':>10}{'with the bare SDK':>32}{'with floe':>32}")
     for position, unit in enumerate(("wall, s", "CPU, s", "peak RSS, MiB")):
-        best = {telemetry: min(cost[position] for cost in measured[telemetry]) for telemetry in Telemetry}
-        usual = best[Telemetry.WITHOUT]
+        without, *others = ([cost[position] for cost in costs] for costs in measured.values())
+        usual = statistics.median(without)
         line = f"{unit:14}{usual:10.2f}"
-        for telemetry in (Telemetry.BARE, Telemetry.FLOE):
-            more = best[telemetry] - usual
-            line += f"{more:+12.2f} {more / usual:+7.1%}"
+        for other in others:
+            more = [one - plain for one, plain in zip(other, without, strict=True)]
+            low, middle, high = statistics.quantiles(more, n=4)
+            line += f"{middle:+12.2f} {middle / usual:+6.1%} ({low:+.2f}..{high:+.2f})"
         lines.append(line)
     return "\n".join(lines)
 
@@ -244,7 +245,7 @@ def measure(tool: Tool, rounds: int) -> str:
 def main() -> None:
     tools = {"dbt": dbt, "dagster": dagster}
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    arguments.add_argument("--rounds", type=int, default=5, help="how often each runs each way")
+    arguments.add_argument("--rounds", type=int, default=8, help="how often each runs each way, at least 2")
     arguments.add_argument("--only", choices=tools, help="one of the two")
     given = arguments.parse_args()
     with tempfile.TemporaryDirectory() as name:
