@@ -399,7 +399,8 @@ def test_a_retry_says_of_what(played: Played) -> None:
     failed, _ = played.spans(scenario("run with a failure"))
     again, _ = played.spans(scenario("retry"))
     assert again.attributes["floe.dbt.retry_of"] == failed.attributes["floe.dbt.invocation_id"]
-    assert [each.name for each in SCENARIOS if "floe.dbt.retry_of" in played.spans(each)[0].attributes] == ["retry"]
+    commands = {each.name: played.spans(each)[0] for each in SCENARIOS}
+    assert [name for name, span in commands.items() if "floe.dbt.retry_of" in span.attributes] == ["retry"]
 
 
 def test_where_a_node_is(played: Played) -> None:

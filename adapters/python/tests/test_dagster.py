@@ -146,7 +146,7 @@ def test_a_run(job: str, ways: set[str], tmp_path: Path, manifest: Manifest, col
         assert collector.span(name).parent_id == parent.span_id
     for text in ("from the context", "from plain logging"):
         assert collector.log(text).span_id == orders.span_id
-    hook = collector.log('Error occurred during the execution of hook_fn')
+    hook = collector.log("Error occurred during the execution of hook_fn")
     assert (hook.trace_id, hook.span_id) == (TRACE, run.span_id)
     assert hook.attributes["exception.type"] == "LookupError"
     assert hook.attributes["exception.message"] == "no channel, token=***"
