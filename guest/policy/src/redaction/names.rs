@@ -2,9 +2,10 @@
 
 use aho_corasick::automaton::Automaton;
 use aho_corasick::dfa::DFA;
-use aho_corasick::{Input, MatchKind};
+use aho_corasick::{Anchored, MatchKind, PatternID};
 
-use super::{count, value};
+use super::count;
+use super::word::Class;
 
 /// What names a secret wherever it stands in a name, the first that is there. Separators within are left out: `api_key`, `api-key` and `apiKey` are
 /// one.
@@ -116,12 +117,6 @@ impl Names {
         }
     }
 
-    /// What a word of a text names. Words that nothing follows are not looked at.
-    pub(super) fn before_value(&self, word: &[u8], bytes: &[u8], end: usize) -> Option<Name> {
-        let may_be = word.len() >= 3 && value::may_follow(bytes, end, is_option(word));
-        if may_be { self.kind(word) } else { None }
-    }
-
     /// What a name is of.
     pub(super) fn kind(&self, word: &[u8]) -> Option<Name> {
         let mut space = [0; LONGEST];
@@ -130,9 +125,9 @@ impl Names {
         let found = match whole(name) {
             Some(found) => found,
             None => {
-                let found = self.words.as_ref()?.try_find(&Input::new(name)).ok()??;
+                let found = first_of(self.words.as_ref()?, name)?;
                 WORDS
-                    .get(found.pattern().as_usize())
+                    .get(found.as_usize())
                     .map_or(Name::Secret, |(_, name)| *name)
             }
         };
@@ -147,14 +142,31 @@ impl Names {
     }
 }
 
+/// The first word in a name. As the library finds it, without what it does for long texts: names are short.
+fn first_of(words: &DFA, name: &[u8]) -> Option<PatternID> {
+    let mut state = words.start_state(Anchored::No).ok()?;
+    let mut found = None;
+    for byte in name {
+        state = words.next_state(Anchored::No, state, *byte);
+        if words.is_dead(state) {
+            break;
+        }
+        if words.is_match(state) {
+            found = Some(words.match_pattern(state, 0));
+        }
+    }
+    found
+}
+
 /// A name in lower case, without separators, in the space.
 fn folded<'a>(name: &[u8], space: &'a mut [u8; LONGEST]) -> &'a [u8] {
     let mut length = 0;
     for byte in name {
-        if byte.is_ascii_alphanumeric()
+        if Class::of(*byte) == Some(Class::Letter)
             && let Some(place) = space.get_mut(length)
         {
-            *place = byte.to_ascii_lowercase();
+            // Letters become small, and digits have this bit.
+            *place = byte | 0x20;
             length += 1;
         }
     }

@@ -35,6 +35,20 @@ impl From<Option<Cut>> for Found {
     }
 }
 
+/// What a word may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Looks {
+    like_name: bool,
+    like_token: bool,
+}
+
+impl Looks {
+    const PLAIN: Self = Self {
+        like_name: false,
+        like_token: false,
+    };
+}
+
 /// What came of one pass.
 pub(super) struct Pass {
     pub(super) text: String,
@@ -54,20 +68,24 @@ impl Redactor {
             let Some(class) = bytes.get(at).and_then(|byte| Class::of(*byte)) else {
                 break;
             };
-            let (found, may_change, end) = match class {
-                Class::Letter | Class::Separator => {
-                    let word = Word::at(bytes, at);
-                    (self.word(bytes, word), at == copied, word.end)
-                }
-                Class::Colon => (address::credentials_of_url(bytes, at), false, at + 1),
-                Class::At => (
-                    address::password_before(bytes, copied, at),
-                    !of_url && address::may_reach(bytes, copied, at),
-                    at + 1,
-                ),
-            };
             // What is beside a mask may be read otherwise when it stands beside the secret.
-            again |= copied > 0 && may_change;
+            let (found, end) = match class {
+                Class::Letter | Class::Separator => {
+                    again |= copied > 0 && at == copied;
+                    let word = Word::at(bytes, at);
+                    let looks = self.looks(bytes, word);
+                    if looks == Looks::PLAIN {
+                        at = word.end;
+                        continue;
+                    }
+                    (self.word(bytes, word, looks), word.end)
+                }
+                Class::Colon => (address::credentials_of_url(bytes, at), at + 1),
+                Class::At => {
+                    again |= copied > 0 && !of_url && address::may_reach(bytes, copied, at);
+                    (address::password_before(bytes, copied, at), at + 1)
+                }
+            };
             at = end;
             if let Some(cut) = found.cut.filter(|cut| cut.to > cut.from) {
                 redacted.push_str(part(text, copied..cut.from));
@@ -92,19 +110,33 @@ impl Redactor {
         })
     }
 
+    /// A cheap look at a word, which is enough for most.
+    fn looks(&self, bytes: &[u8], word: Word) -> Looks {
+        Looks {
+            like_name: word.may_be_name() && value::may_follow(bytes, word),
+            like_token: !word.is_whole || !self.prefixes.is_empty() || tokens::may_start(bytes, word.start),
+        }
+    }
+
     /// What a word has or brings.
-    fn word(&self, bytes: &[u8], word: Word) -> Found {
+    fn word(&self, bytes: &[u8], word: Word, looks: Looks) -> Found {
         let Word { start, end, is_whole } = word;
         let word = bytes.get(start..end).unwrap_or_default();
-        if word.ends_with(tokens::PEM) {
+        if !is_whole && word.ends_with(tokens::PEM) {
             return tokens::private_key(bytes, end).into();
         }
-        let named = self.names.before_value(word, bytes, end);
+        let named = if looks.like_name {
+            self.names.kind(word)
+        } else {
+            None
+        };
         let value = named.and_then(|name| value::of(name, bytes, start, end));
         Found {
-            cut: value
-                .or_else(|| tokens::after_scheme(word, bytes, end))
-                .or_else(|| Token::within(bytes, start, end, is_whole, &self.prefixes)),
+            cut: match value {
+                None if looks.like_token => tokens::after_scheme(word, bytes, end)
+                    .or_else(|| Token::within(bytes, start, end, is_whole, &self.prefixes)),
+                value => value,
+            },
             settled: if named.is_some() && value.is_none() {
                 end + value::UNSETTLED
             } else {

@@ -115,36 +115,51 @@ static TOKENS: [Token; 62] = [
     token("eyJ", 20, json_web),
 ];
 
+/// For each byte a bit for each that may follow it where a token or the name of a scheme starts: most words differ at once.
+type Starts = [[u64; 4]; 256];
+
+#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
+static STARTS: Starts = {
+    const fn note(starts: &mut Starts, first: u8, second: u8) {
+        starts[first as usize][second as usize / 64] |= 1 << (second % 64);
+    }
+    let mut starts = [[0; 4]; 256];
+    let mut number = 0;
+    while number < TOKENS.len() {
+        let prefix = TOKENS[number].prefix.as_bytes();
+        note(&mut starts, prefix[0], prefix[1]);
+        number += 1;
+    }
+    number = 0;
+    while number < SCHEMES_OF_TEXT.len() {
+        let (first, second) = (SCHEMES_OF_TEXT[number][0], SCHEMES_OF_TEXT[number][1]);
+        let (large_first, large_second) = (first.to_ascii_uppercase(), second.to_ascii_uppercase());
+        note(&mut starts, first, second);
+        note(&mut starts, first, large_second);
+        note(&mut starts, large_first, second);
+        note(&mut starts, large_first, large_second);
+        number += 1;
+    }
+    starts
+};
+
 /// The tokens that start with a byte.
-#[derive(Debug)]
-struct Starts {
-    tokens: Vec<&'static Token>,
-    /// A bit for each byte that is the second of one: most words differ in it at once.
-    seconds: [u64; 4],
+static BY_FIRST: LazyLock<[Vec<&Token>; 256]> = LazyLock::new(|| {
+    std::array::from_fn(|first| {
+        let starts = |token: &&Token| token.prefix.bytes().next().map(usize::from) == Some(first);
+        TOKENS.iter().filter(starts).collect()
+    })
+});
+
+/// Whether a token or the name of a scheme may start here.
+pub(super) fn may_start(bytes: &[u8], at: usize) -> bool {
+    let (Some(first), Some(second)) = (bytes.get(at), bytes.get(at + 1)) else {
+        return false;
+    };
+    let seconds = STARTS.get(usize::from(*first));
+    let bits = seconds.and_then(|seconds| seconds.get(usize::from(*second / 64)));
+    bits.is_some_and(|bits| bits >> (*second % 64) & 1 == 1)
 }
-
-impl Starts {
-    fn with(first: usize) -> Self {
-        let is_one =
-            |token: &&Token| token.prefix.as_bytes().first().copied().map(usize::from) == Some(first);
-        let tokens: Vec<&Token> = TOKENS.iter().filter(is_one).collect();
-        let mut seconds = [0; 4];
-        for second in tokens.iter().filter_map(|token| token.prefix.as_bytes().get(1)) {
-            if let Some(bits) = seconds.get_mut(usize::from(second / 64)) {
-                *bits |= 1 << (second % 64);
-            }
-        }
-        Self { tokens, seconds }
-    }
-
-    fn may_go_on(&self, second: u8) -> bool {
-        self.seconds
-            .get(usize::from(second / 64))
-            .is_some_and(|bits| bits >> (second % 64) & 1 == 1)
-    }
-}
-
-static STARTS: LazyLock<[Starts; 256]> = LazyLock::new(|| std::array::from_fn(Starts::with));
 
 /// A JSON Web Token (RFC 7519), or another one that begins with JSON: its parts are told apart by dots.
 fn json_web(byte: u8) -> bool {
@@ -170,7 +185,7 @@ impl Token {
         let end = if is_whole { start + 1 } else { end };
         for (offset, byte) in bytes.get(start..end)?.iter().enumerate() {
             if !before.is_ascii_alphanumeric()
-                && let Some(cut) = Self::at(bytes, start + offset, *byte, further)
+                && let Some(cut) = Self::at(bytes, start + offset, further)
             {
                 return Some(cut);
             }
@@ -179,12 +194,14 @@ impl Token {
         None
     }
 
-    fn at(bytes: &[u8], at: usize, first: u8, further: &[String]) -> Option<Cut> {
+    fn at(bytes: &[u8], at: usize, further: &[String]) -> Option<Cut> {
         let rest = bytes.get(at..)?;
-        let known = STARTS
-            .get(usize::from(first))
-            .filter(|starts| rest.get(1).is_some_and(|second| starts.may_go_on(*second)))
-            .and_then(|starts| starts.tokens.iter().find_map(|token| token.cut(rest)));
+        let known = match may_start(bytes, at) {
+            true => BY_FIRST
+                .get(usize::from(*rest.first()?))
+                .and_then(|tokens| tokens.iter().find_map(|token| token.cut(rest))),
+            false => None,
+        };
         let cut = known.or_else(|| {
             let prefix = further
                 .iter()
@@ -251,9 +268,15 @@ pub(super) fn is_scheme(word: &[u8]) -> bool {
         .any(|scheme| word.eq_ignore_ascii_case(scheme.as_bytes()))
 }
 
+/// Schemes that are told in the midst of a text.
+const SCHEMES_OF_TEXT: [&[u8]; 2] = [b"bearer", b"basic"];
+
 /// Credentials after the name of a scheme in the midst of a text.
 pub(super) fn after_scheme(word: &[u8], bytes: &[u8], end: usize) -> Option<Cut> {
-    if !word.eq_ignore_ascii_case(b"bearer") && !word.eq_ignore_ascii_case(b"basic") {
+    if !SCHEMES_OF_TEXT
+        .iter()
+        .any(|scheme| word.eq_ignore_ascii_case(scheme))
+    {
         return None;
     }
     let from = end + count(bytes, end, |byte| matches!(byte, b' ' | b'\t'));

@@ -1,6 +1,7 @@
 //! Values of names: where one starts and ends, as settings, headers, JSON, YAML, SQL, XML and commands write it.
 
 use super::names::{self, Name};
+use super::word::Word;
 use super::{Cut, count, tokens, work};
 
 /// Longest value in braces, in bytes.
@@ -63,6 +64,15 @@ fn is_line_end(bytes: &[u8], at: usize) -> bool {
     matches!(bytes.get(at), None | Some(b'\r' | b'\n'))
 }
 
+/// How many blanks stand at a place: mostly none.
+#[inline]
+fn blanks(bytes: &[u8], at: usize) -> usize {
+    match bytes.get(at) {
+        Some(b' ' | b'\t') => count(bytes, at, is_blank),
+        _ => 0,
+    }
+}
+
 fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
@@ -88,13 +98,14 @@ fn is_bare(byte: u8) -> bool {
     )
 }
 
-/// Whether a value may follow a word that ends here: a cheap look before a name is looked up.
-pub(super) fn may_follow(bytes: &[u8], end: usize, is_option: bool) -> bool {
+/// Whether a value may follow a word: a cheap look before a name is looked up.
+pub(super) fn may_follow(bytes: &[u8], word: Word) -> bool {
+    let Word { start, end, is_whole } = word;
     match bytes.get(end) {
         Some(b'=' | b':' | b'"' | b'\'' | b'\\' | b'>' | b'`') => true,
         Some(b' ' | b'\t') => {
             let next = bytes.get(end + count(bytes, end, is_blank));
-            is_option || matches!(next, Some(b'=' | b':' | b'\''))
+            matches!(next, Some(b'=' | b':' | b'\'')) || !is_whole && is_option(bytes, start, end)
         }
         _ => false,
     }
@@ -106,7 +117,7 @@ pub(super) fn of(name: Name, bytes: &[u8], start: usize, end: usize) -> Option<C
     let mut at = end + quote.map_or(0, Quote::len);
     // A subscript: `os.environ['TOKEN'] = `.
     at += usize::from(quote.is_some() && bytes.get(at) == Some(&b']'));
-    let blanks = count(bytes, at, is_blank);
+    let blanks = blanks(bytes, at);
     let spaced = at + blanks;
     match (bytes.get(spaced)?, bytes.get(spaced + 1)) {
         (b'=', Some(b'>')) => written(name, bytes, start, spaced + 2),
@@ -140,7 +151,7 @@ fn is_option(bytes: &[u8], start: usize, end: usize) -> bool {
 
 /// What stands after a separator.
 fn written(name: Name, bytes: &[u8], start: usize, from: usize) -> Option<Cut> {
-    let at = from + count(bytes, from, is_blank);
+    let at = from + blanks(bytes, from);
     if let Some(line) = first_line(bytes, at) {
         return block(bytes, start, line);
     }

@@ -1,7 +1,7 @@
 //! The words of a text, and how far what is alike goes on.
 
 /// What a byte is to a pass.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
     /// A letter or a digit of a word.
     Letter,
@@ -47,17 +47,24 @@ pub(super) struct Word {
 
 impl Word {
     pub(super) fn at(bytes: &[u8], start: usize) -> Self {
-        let (mut end, mut is_whole) = (start, true);
-        for byte in bytes.get(start..).unwrap_or_default() {
-            match Class::of(*byte) {
-                Some(Class::Letter) => {}
-                Some(Class::Separator) => is_whole = false,
-                _ => break,
-            }
-            end += 1;
+        let end = start + count(bytes, start, |byte| Class::of(byte) == Some(Class::Letter));
+        if bytes.get(end).and_then(|byte| Class::of(*byte)) != Some(Class::Separator) {
+            let is_whole = true;
+            return Self { start, end, is_whole };
         }
-        work(end - start);
-        Self { start, end, is_whole }
+        let rest = count(bytes, end, |byte| {
+            matches!(Class::of(byte), Some(Class::Letter | Class::Separator))
+        });
+        Self {
+            start,
+            end: end + rest,
+            is_whole: false,
+        }
+    }
+
+    /// Whether it is long enough for the name of a secret.
+    pub(super) fn may_be_name(self) -> bool {
+        self.end - self.start >= 3
     }
 }
 
