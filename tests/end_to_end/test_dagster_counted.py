@@ -89,9 +89,9 @@ class Dagster:
             f"load_from: [{{grpc_server: {{host: 127.0.0.1, port: {grpc}, location_name: shop}}}}]"
         )
         workspace = ["-w", str(self.directory / "workspace.yaml")]
-        self._serve(
-            "code", "-m", "dagster", "api", "grpc", "-f", str(PROJECT / "definitions.py"), "-p", str(grpc)
-        )
+        # As `dagster dev` starts it: its own lines are warnings, `context.log` goes to the Collector all the same.
+        code = ["-f", str(PROJECT / "definitions.py"), "-p", str(grpc), "--log-level", "warning"]
+        self._serve("code", "-m", "dagster", "api", "grpc", *code)
         self._serve(
             "webserver", "-m", "dagster_webserver", *workspace, "-h", "127.0.0.1", "-p", str(self.port)
         )

@@ -14,9 +14,10 @@ BIN = Path(sys.executable).parent
 def test_opentelemetry_instrument(manifest: Manifest, collector: Collector, tmp_path: Path) -> None:
     """A program that knows nothing of floe, and only OpenTelemetry's API."""
     (tmp_path / "app.py").write_text(
-        "import sys\nfrom opentelemetry import propagate, trace\n"
+        "import logging, sys\nfrom opentelemetry import propagate, trace\n"
         "with trace.get_tracer('app').start_as_current_span('work'):\n"
         "    headers = {}\n    propagate.inject(headers)\n    print(headers['baggage'])\n"
+        "    logging.getLogger('app').warning('once')\n"
         "print('dbt.cli.main' in sys.modules, 'dagster' in sys.modules)\n"
     )
     environ = {**os.environ, "FLOE_TELEMETRY_MANIFEST": str(manifest(collector.endpoint))}
@@ -29,6 +30,8 @@ def test_opentelemetry_instrument(manifest: Manifest, collector: Collector, tmp_
     assert ran.stdout.splitlines()[0].startswith("floe.namespace=acme.sales,")
     assert ran.stdout.splitlines()[1] == "False False"
     assert collector.span("work").attributes["floe.product.name"] == "sales"
+    # Though OpenTelemetry's own instrumentation of logging is installed.
+    assert not any("floe" in name for name in collector.log("once").attributes if name != "floe.namespace")
 
 
 def test_validate(manifest: Manifest, tmp_path: Path) -> None:

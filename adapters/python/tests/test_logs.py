@@ -207,6 +207,30 @@ logging.warning("kept", extra={"names": ["a", 1], "itself": itself, "kind": Valu
     assert found["kind"] == "<class 'ValueError'>"
 
 
+@pytest.mark.parametrize("json_output", ["true", "false"])
+def test_values_that_json_or_otlp_does_not_have(
+    json_output: str, manifest: Manifest, collector: Collector, tmp_path: Path
+) -> None:
+    code = """
+import logging, floe_telemetry
+floe_telemetry.init()
+logging.warning("odd", extra={"raw": b"password=hunter2 \\xff", "none": float("nan"), "large": 2**70, "fine": -2**63})
+"""
+    path = manifest(collector.endpoint, f"logging: {{json_output: {json_output}}}")
+    [line] = run(code, path, tmp_path).splitlines()
+    if json_output == "true":
+
+        def refuse(name: str) -> None:
+            raise ValueError(name)
+
+        told = json.loads(line, parse_constant=refuse)
+        assert (told["raw"], told["none"], told["large"]) == ("password=*** \ufffd", "nan", str(2**70))
+    else:
+        assert f'none="nan" large={2**70} fine={-(2**63)}' in line
+    attributes = collector.log("odd").attributes
+    assert (attributes["large"], attributes["fine"]) == (str(2**70), -(2**63))
+
+
 def test_ids_pass_a_queue_and_a_thread(manifest: Manifest, collector: Collector, tmp_path: Path) -> None:
     code = """
 import contextvars, logging, logging.handlers, queue, threading, floe_telemetry

@@ -187,6 +187,23 @@ def test_a_dead_collector_costs_little(
     )
     telemetry.shutdown()
     assert telemetry.counts()["traces"].delivered == 0
+    # The exporters do not tell of each attempt.
+    assert not [record for record in caplog.records if record.name.startswith("opentelemetry.exporter")]
+
+
+def test_what_goes_on_without_a_collector_says_so_once(
+    provider: Provider, closed_port: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    telemetry = provider(closed_port, "timeout_millis: 100")
+    for _ in range(3):
+        telemetry.operation(OperationKind.COMPILE, "sales").begin().end()
+        assert not telemetry.force_flush(5)
+    said = [record.getMessage().splitlines()[0] for record in caplog.records]
+    assert sorted(said) == [
+        f"warning[FLOE-X007]: telemetry does not reach {closed_port}/v1/{signal}; "
+        "what comes is tried, and counted where it is lost"
+        for signal in ("metrics", "traces")
+    ]
 
 
 def test_a_retry_that_waits_does_not_hold_the_end(provider: Provider, collector: Collector) -> None:
@@ -321,6 +338,36 @@ with telemetry.operation(OperationKind.CUSTOM, "before"):
     ran = run_python(code, tmp_path, environ)
     assert ran.returncode == 0, ran.stderr
     assert collector.span("child").parent_id == collector.span("before").span_id
+
+
+@pytest.mark.parametrize("who", ["parent", "child", "both"])
+def test_children_of_multiprocessing_deliver_when_they_end(
+    who: str, manifest: Manifest, collector: Collector, tmp_path: Path
+) -> None:
+    """They end without the handlers of `atexit`."""
+    code = f"""
+import logging, multiprocessing, sys, floe_telemetry
+from concurrent.futures import ProcessPoolExecutor
+from floe_telemetry.provider import installed
+if {who!r} != "child":
+    floe_telemetry.init()
+def child(name):
+    telemetry = installed() if {who!r} == "parent" else floe_telemetry.init()
+    with telemetry.operation("custom", name):
+        logging.getLogger("child").warning("in " + name)
+fork = multiprocessing.get_context("fork")
+process = fork.Process(target=child, args=["process"])
+process.start()
+process.join()
+with ProcessPoolExecutor(1, mp_context=fork) as pool:
+    list(pool.map(child, ["pool"]))
+sys.exit(process.exitcode)
+"""
+    environ = {**os.environ, "FLOE_TELEMETRY_MANIFEST": str(manifest(collector.endpoint))}
+    ran = run_python(code, tmp_path, environ)
+    assert ran.returncode == 0, ran.stderr
+    for name in ("process", "pool"):
+        assert collector.log(f"in {name}").span_id == collector.span(name).span_id
 
 
 def test_disabled_loads_no_sdk(manifest: Manifest, tmp_path: Path) -> None:

@@ -12,6 +12,11 @@ from floe_telemetry.provider import init
 class FloeDistro(BaseDistro):  # type: ignore[misc]
     """Leaves the environment as it is: the manifest says what is wanted."""
 
+    def load_instrumentor(self, entry_point: Any, **kwargs: Any) -> None:
+        """All but `logging`, which would emit each record once more."""
+        if entry_point.name != "logging":
+            super().load_instrumentor(entry_point, **kwargs)
+
     def _configure(self, **kwargs: Any) -> None:
         """Does nothing on purpose."""
 

@@ -4,6 +4,7 @@ what arrived.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Mapping
@@ -13,6 +14,9 @@ from typing import Any, Final, Protocol
 from floe_telemetry import contract
 from floe_telemetry._once import warn_once
 from floe_telemetry.reference import Credentials, UnresolvedError, check, check_tls, resolve
+
+_EXPORTERS: Final = "opentelemetry.exporter.otlp.proto"
+"""The logger of the SDK's exporters."""
 
 
 class MissingExtraError(Exception):
@@ -84,6 +88,8 @@ class Outlet:
         delivered = False
         try:
             delivered = self._current().export(batch) is success
+            if not delivered and not self._hurried:  # else it is told at the end, with what was lost
+                _warn_of(self.endpoint)
         except UnresolvedError as unresolved:
             _warn(unresolved)
         finally:
@@ -121,6 +127,7 @@ class Outlet:
                 raise
             _warn(unresolved)
             return exporter
+        _quieten()
         module = import_module(_MODULES[self._plan.protocol])
         built: _Exporter = module.exporter(self._signal, self._plan, credentials)
         self.shutdown()
@@ -140,6 +147,21 @@ def _warn(unresolved: UnresolvedError) -> None:
     for problem in unresolved.problems:
         text = "warning[%s]: %s\n  help: %s"
         warn_once(problem.message, text, problem.code, problem.message, problem.help)
+
+
+def _warn_of(endpoint: str) -> None:
+    text = (
+        "warning[FLOE-X007]: telemetry does not reach %s; what comes is tried, and counted where it is lost\n"
+        "  help: `floe-telemetry doctor MANIFEST` finds out why; the logger %s says it of each attempt"
+    )
+    warn_once(f"undelivered {endpoint}", text, endpoint, _EXPORTERS)
+
+
+def _quieten() -> None:
+    """The exporters tell of each attempt. Who wants to read that sets their logger's level."""
+    exporters = logging.getLogger(_EXPORTERS)
+    if exporters.level == logging.NOTSET:
+        exporters.setLevel(logging.CRITICAL)
 
 
 def check_protocol(plan: contract.Exporter) -> None:

@@ -7,7 +7,8 @@ import contextlib
 import os
 import sys
 import threading
-from collections.abc import Callable, Mapping
+import weakref
+from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
@@ -103,7 +104,7 @@ class TelemetryProvider:
             metrics.set_meter_provider(self.sdk.meter_provider)
             _logs.set_logger_provider(self.sdk.logger_provider)
             logs.install(self.sdk.logger_provider, self.plan, self.sdk.redactor)
-            _at_exit(self.shutdown)
+            _at_exit(self)
         return self
 
     def operation(self, kind: OperationKind, name: str, **facts: object) -> Operation:
@@ -195,14 +196,29 @@ def read_plan(
     return policy, plan, str(file)
 
 
-def _at_exit(end: Callable[[], None]) -> None:
-    """Calls this when the process ends: a child of multiprocessing ends without the handlers of `atexit`."""
-    atexit.register(end)
+def _at_exit(provider: TelemetryProvider) -> None:
+    """Ends it when the process ends, or a child that it forks. Children of multiprocessing end without the
+    handlers of `atexit`.
+    """
+    atexit.register(provider.shutdown)
     multiprocessing = sys.modules.get("multiprocessing.process")
     if multiprocessing is not None and multiprocessing.parent_process() is not None:
-        from multiprocessing.util import Finalize
+        _at_exit_of_child(provider)
+    forked = weakref.ref(provider)
+    os.register_at_fork(after_in_child=lambda: _in_child(forked()))
 
-        Finalize(None, end, exitpriority=0)
+
+def _in_child(provider: TelemetryProvider | None) -> None:
+    """A child was forked. Multiprocessing forgets what its parent does at its end, before it calls this."""
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None and provider is not None:
+        util.register_after_fork(provider, _at_exit_of_child)
+
+
+def _at_exit_of_child(provider: TelemetryProvider) -> None:
+    from multiprocessing.util import Finalize
+
+    Finalize(None, provider.shutdown, exitpriority=0)
 
 
 def init(

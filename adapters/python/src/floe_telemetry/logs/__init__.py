@@ -16,7 +16,7 @@ What a data engineer gets from `init()`:
 from floe_telemetry.logs.console import JsonFormatter, TextFormatter
 from floe_telemetry.logs.emission import OtlpHandler, emit, emit_record
 from floe_telemetry.logs.fields import leave_out
-from floe_telemetry.logs.levels import apply_levels, passes
+from floe_telemetry.logs.levels import apply_levels, asked, passes
 from floe_telemetry.logs.setup import console, install, uninstall
 from floe_telemetry.logs.structlog import structlog_processor
 
@@ -25,6 +25,7 @@ __all__ = [
     "OtlpHandler",
     "TextFormatter",
     "apply_levels",
+    "asked",
     "console",
     "emit",
     "emit_record",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import time
+from collections.abc import Mapping
 from typing import Any, Final
 
 from floe_telemetry.logs.emission import any_value
@@ -29,9 +31,7 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             told["exception"] = self.formatException(record.exc_info)
         clean = redacted(told, self._redactor.secrets([[told]]))
-        return json.dumps(
-            {"timestamp": _timestamp(record), "level": record.levelname, **clean}, ensure_ascii=False
-        )
+        return _json({"timestamp": _timestamp(record), "level": record.levelname, **clean})
 
 
 class TextFormatter(logging.Formatter):
@@ -73,6 +73,21 @@ def _timestamp(record: logging.LogRecord) -> str:
 
 def _value(value: object) -> str:
     """A value without white space, or quoted."""
-    text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+    text = value if isinstance(value, str) else _json(value)
     plain = text and not any(each.isspace() or each in '"=' for each in text)
-    return text if plain or not isinstance(value, str) else json.dumps(text, ensure_ascii=False)
+    return text if plain or not isinstance(value, str) else _json(text)
+
+
+def _json(value: object) -> str:
+    return json.dumps(_plain(value), ensure_ascii=False)
+
+
+def _plain(value: object) -> object:
+    """A value as JSON has it (RFC 8259): without bytes, and without numbers that are none."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(name): _plain(each) for name, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, (list, tuple)) else value

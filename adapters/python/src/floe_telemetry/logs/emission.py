@@ -23,6 +23,7 @@ _SEVERITIES: Final = (
     (logging.DEBUG, SeverityNumber.DEBUG, "DEBUG"),
 )
 _DEEPEST: Final = 16
+_INT64: Final = 1 << 63
 _formatter: Final = logging.Formatter()
 
 
@@ -109,7 +110,11 @@ def exception_attributes(error: BaseException) -> dict[str, AnyValue]:
 
 
 def any_value(value: Any, around: tuple[int, ...] = ()) -> AnyValue:
-    """A value as OpenTelemetry knows it. What is no scalar, list or mapping is its text."""
+    """A value as OpenTelemetry knows it. What is no scalar, list or mapping is its text, and so is a number of
+    more than 64 bits.
+    """
+    if isinstance(value, int) and not -_INT64 <= value < _INT64:
+        return str(value)
     if value is None or isinstance(value, (str, bool, int, float, bytes)):
         return value
     if isinstance(value, (list, tuple, set, frozenset, Mapping)):

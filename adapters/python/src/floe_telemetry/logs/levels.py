@@ -40,6 +40,15 @@ def passes(name: str, level: int) -> bool:
     return level >= _least
 
 
+def asked(name: str, level: int) -> bool:
+    """Whether the manifest wants such a record, of a logger that the standard library does not know."""
+    while name:
+        if name in _set:
+            return level >= _set[name][1]
+        name = name.rpartition(".")[0]
+    return level >= _least
+
+
 def number(level: str) -> int:
     """The standard library's number of one of the plan's levels."""
     return logging.getLevelNamesMapping()[level]
