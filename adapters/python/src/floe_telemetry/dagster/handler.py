@@ -41,8 +41,8 @@ class DagsterEventHandler(logging.Handler):
             return  # which the instance tells of
         try:
             provider = hooks.provider()
-            # `context.log` is no logger of the standard library. The one of its name has the level that Dagster
-            # sets for its servers' console.
+            # `context.log` is no logger of the standard library. The one of its name has the level that
+            # Dagster sets for its servers' console.
             if provider.sdk is not None and logs.asked(record.name, record.levelno):
                 meta: Mapping[str, Any] = getattr(record, "dagster_meta", {})
                 attributes: dict[str, AnyValue] = {

@@ -110,8 +110,8 @@ def exception_attributes(error: BaseException) -> dict[str, AnyValue]:
 
 
 def any_value(value: Any, around: tuple[int, ...] = ()) -> AnyValue:
-    """A value as OpenTelemetry knows it. What is no scalar, list or mapping is its text, and so is a number of
-    more than 64 bits.
+    """A value as OpenTelemetry knows it. What is no scalar, list or mapping is its text, and so is a number
+    of more than 64 bits.
     """
     if isinstance(value, int) and not -_INT64 <= value < _INT64:
         return str(value)
