@@ -9,7 +9,7 @@ use super::word::Class;
 
 /// What names a secret wherever it stands in a name, the first that is there. Separators within are left out: `api_key`, `api-key` and `apiKey` are
 /// one.
-const WORDS: [(&str, Name); 33] = [
+const WORDS: [(&str, Name); 34] = [
     ("authorization", Name::Header),
     ("cookie", Name::Header),
     ("password", Name::Password),
@@ -39,6 +39,7 @@ const WORDS: [(&str, Name); 33] = [
     ("functionkey", Name::Secret),
     ("subscriptionkey", Name::Secret),
     ("amzsignature", Name::Secret),
+    ("googsignature", Name::Secret),
     ("accesssignature", Name::Secret),
     ("clientassertion", Name::Secret),
     ("codeverifier", Name::Secret),

@@ -131,13 +131,14 @@ impl Redactor {
             None
         };
         let value = named.and_then(|name| value::of(name, bytes, start, end));
+        let has_none = value.is_none_or(|cut| cut.to == cut.from);
         Found {
             cut: match value {
                 None if looks.like_token => tokens::after_scheme(word, bytes, end)
                     .or_else(|| Token::within(bytes, start, end, is_whole, &self.prefixes)),
                 value => value,
             },
-            settled: if named.is_some() && value.is_none() {
+            settled: if named.is_some() && has_none {
                 end + value::UNSETTLED
             } else {
                 0

@@ -12,6 +12,15 @@ fn secrets_go_and_their_names_stay() {
             "see https://host/a@b?token=abc&y=1",
             "see https://host/a@b?token=***&y=1",
         ),
+        (
+            "(TYPE s3, KEY_ID 'x', SECRET 'y')",
+            "(TYPE s3, KEY_ID 'x', SECRET '***')",
+        ),
+        ("secret 'x' not found", "secret 'x' not found"),
+        (
+            "https://s/o?X-Goog-Signature=ab12&x=1",
+            "https://s/o?X-Goog-Signature=***&x=1",
+        ),
         ("ann:hunter2@tcp(db:3306)/x", "ann:***@tcp(db:3306)/x"),
         ("connect to ann:hunter2@db:5432/x", "connect to ann:***@db:5432/x"),
         ("scott/tiger@//db:1521/x", "scott/***@//db:1521/x"),

@@ -136,12 +136,23 @@ pub(super) fn of(name: Name, bytes: &[u8], start: usize, end: usize) -> Option<C
                 to: spaced + 1 + length,
             })
         }
-        // SQL: `PASSWORD 'x'`.
-        (b'\'', _) if blanks > 0 && quote.is_none() && name == Name::Password => quoted(name, bytes, spaced),
+        // SQL: `PASSWORD 'x'`, and DuckDB's `SECRET 'x'`, unlike people's "secret 'x' not found".
+        (b'\'', _) if blanks > 0 && quote.is_none() && is_of_sql(name, bytes, start, end) => {
+            quoted(name, bytes, spaced)
+        }
         (byte, _) if blanks > 0 && quote.is_none() && *byte != b'-' && is_option(bytes, start, end) => {
             quoted(name, bytes, spaced).or_else(|| bare(name, bytes, spaced))
         }
         _ => None,
+    }
+}
+
+fn is_of_sql(name: Name, bytes: &[u8], start: usize, end: usize) -> bool {
+    let is_keyword = |word: &[u8]| !word.iter().any(u8::is_ascii_lowercase);
+    match name {
+        Name::Password => true,
+        Name::Secret => bytes.get(start..end).is_some_and(is_keyword),
+        _ => false,
     }
 }
 
