@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 
@@ -13,8 +14,10 @@ _lock = threading.RLock()  # a signal's handler may warn in the midst of a warni
 
 def warn_once(key: str, message: str, *arguments: object) -> None:
     """Logs a warning the first time that the key is seen. Never raises."""
-    with _lock:
-        if key in _seen:
-            return
-        _seen.add(key)
-    logger.warning(message, *arguments)
+    # What an argument says of itself, and the application's handlers and factories, are not ours.
+    with contextlib.suppress(Exception):
+        with _lock:
+            if key in _seen:
+                return
+            _seen.add(key)
+        logger.warning(message, *arguments)

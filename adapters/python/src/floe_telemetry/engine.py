@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import stat
 import struct
 import sys
 import threading
@@ -22,6 +21,7 @@ import wasmtime
 import wasmtime.component as wasm
 
 from floe_telemetry._once import logger
+from floe_telemetry._platform import after_fork_in_child, is_ours
 from floe_telemetry.calls import Call, Calls, Strategy, process_calls
 from floe_telemetry.contract import CONTRACT_VERSION
 
@@ -119,7 +119,7 @@ class Component:
         self._needs_wasi: Final = _needs_wasi(world, types.imports(self._engine), self._engine, source)
         self._calls: Final = calls
         self._ticker: threading.Thread | None = None
-        os.register_at_fork(after_in_child=self._forget_ticker)
+        after_fork_in_child(self._forget_ticker)
 
     @classmethod
     def load(cls, world: World, path: Path, calls: Strategy | None = None) -> Component:
@@ -349,19 +349,15 @@ def _cache_directory() -> Path | None:
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         directory.mkdir(mode=0o700, exist_ok=True)
-        return directory if _is_ours(os.stat(directory)) else None
+        return directory if is_ours(os.stat(directory)) else None
     except OSError:
         return None
-
-
-def _is_ours(status: os.stat_result) -> bool:
-    return status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def _load_artifact(engine: wasmtime.Engine, entry: Path) -> wasm.Component | None:
     try:
         with entry.open("rb") as file:
-            if not _is_ours(os.fstat(file.fileno())):
+            if not is_ours(os.fstat(file.fileno())):
                 return None
             stored = file.read()
         artifact, digest = stored[:-_DIGEST_SIZE], stored[-_DIGEST_SIZE:]

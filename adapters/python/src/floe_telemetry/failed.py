@@ -8,16 +8,15 @@ such as its ancestors. What is exported of such a trace has no gap between opera
 from __future__ import annotations
 
 import copy
-import os
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
-from weakref import WeakMethod
 
 from opentelemetry.context import Context, create_key, get_value, set_value
 from opentelemetry.trace import SpanContext, StatusCode, TraceFlags, get_current_span
 
+from floe_telemetry._platform import after_fork_in_child
 from floe_telemetry.attributes import merged
 from floe_telemetry.clock import MONOTONIC, Clock
 
@@ -81,8 +80,7 @@ class FailedOperations:
     def __init__(self, plan: Buffer, clock: Clock = MONOTONIC) -> None:
         self._plan: Final = plan
         self._clock: Final = clock
-        after_fork = WeakMethod(self._clear)
-        os.register_at_fork(after_in_child=lambda: (method := after_fork()) and method())
+        after_fork_in_child(self._clear)
         self._clear()
 
     def _clear(self) -> None:

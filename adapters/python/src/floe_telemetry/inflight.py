@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
-from weakref import WeakMethod
 
 from opentelemetry.util.types import AnyValue
 
 from floe_telemetry import logs, record
 from floe_telemetry._once import warn_once
+from floe_telemetry._platform import after_fork_in_child
 from floe_telemetry.clock import MONOTONIC, Clock
 from floe_telemetry.contract import ExceptionInfo, LongOperations
 
@@ -54,8 +53,7 @@ class InFlight:
         self._limits: Final = limits
         self._clock: Final = clock
         self._closed = threading.Event()
-        after_fork = WeakMethod(self._forget)
-        os.register_at_fork(after_in_child=lambda: (method := after_fork()) and method())
+        after_fork_in_child(self._forget)
         self._record = record.Record()
         self._clear()
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from typing import Final
-from weakref import WeakMethod
 
 from opentelemetry.trace import TraceState
 
 from floe_telemetry import tracestate
 from floe_telemetry._once import warn_once
+from floe_telemetry._platform import after_fork_in_child
 from floe_telemetry.clock import Clock
 from floe_telemetry.contract import Pacing
 from floe_telemetry.engine import ComponentError
@@ -36,8 +35,7 @@ class Pacer:
         # Where the policy fails the limit holds all the same; what is kept is no fair sample then.
         self._pacing = Pacing(-1.0, 0, "", max(1, int(limit)), max(1.0, 1 / limit))
         self._state: TraceState | None = None
-        after_fork = WeakMethod(self._after_fork)
-        os.register_at_fork(after_in_child=lambda: (method := after_fork()) and method())
+        after_fork_in_child(self._after_fork)
         self._next_window()
 
     def admit(self, randomness: int, threshold: int) -> tuple[bool, TraceState | None]:

@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
-from weakref import WeakMethod
 
 from floe_telemetry import records
+from floe_telemetry._platform import after_fork_in_child
 from floe_telemetry.calls import Strategy
 from floe_telemetry.contract import (
     Beginning,
@@ -91,8 +91,7 @@ class Policy:
         """The last text that was asked for, and the answer."""
         self._failures = 0
         self._resume_at = 0.0
-        after_fork = WeakMethod(self._after_fork)
-        os.register_at_fork(after_in_child=lambda: (method := after_fork()) and method())
+        after_fork_in_child(self._after_fork)
 
     @classmethod
     def load(cls, path: Path | None = None, calls: Strategy | None = None) -> Policy:

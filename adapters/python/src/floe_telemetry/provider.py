@@ -7,7 +7,6 @@ import contextlib
 import os
 import sys
 import threading
-import weakref
 from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
@@ -17,6 +16,7 @@ from opentelemetry.context import Context
 
 from floe_telemetry import carriers, propagators
 from floe_telemetry._once import logger, warn_once
+from floe_telemetry._platform import after_fork_in_child
 from floe_telemetry.contract import OperationKind, Plan, Rejected
 from floe_telemetry.manifest import ManifestError, manifest_path, read_manifest
 from floe_telemetry.operation import Operation
@@ -163,6 +163,12 @@ class TelemetryProvider:
         if self.sdk:
             self.sdk.shutdown(self._seconds(timeout))
 
+    def _forked(self) -> None:
+        """In a forked child: multiprocessing has just forgotten what its parent does at its end."""
+        util = sys.modules.get("multiprocessing.util")
+        if util is not None:
+            util.register_after_fork(self, _at_exit_of_child)
+
     def _seconds(self, timeout: float | None) -> float:
         if timeout is not None:
             return timeout
@@ -204,15 +210,7 @@ def _at_exit(provider: TelemetryProvider) -> None:
     multiprocessing = sys.modules.get("multiprocessing.process")
     if multiprocessing is not None and multiprocessing.parent_process() is not None:
         _at_exit_of_child(provider)
-    forked = weakref.ref(provider)
-    os.register_at_fork(after_in_child=lambda: _in_child(forked()))
-
-
-def _in_child(provider: TelemetryProvider | None) -> None:
-    """A child was forked. Multiprocessing forgets what its parent does at its end, before it calls this."""
-    util = sys.modules.get("multiprocessing.util")
-    if util is not None and provider is not None:
-        util.register_after_fork(provider, _at_exit_of_child)
+    after_fork_in_child(provider._forked)
 
 
 def _at_exit_of_child(provider: TelemetryProvider) -> None:

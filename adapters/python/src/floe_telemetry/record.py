@@ -8,7 +8,6 @@ writes the same files.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import secrets
@@ -22,6 +21,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from opentelemetry.trace.span import TraceState
 
+from floe_telemetry import _platform
 from floe_telemetry.contract import ExceptionInfo, OperationKind, SpanKind
 from floe_telemetry.failed import as_operation
 from floe_telemetry.ids import Ids, given
@@ -48,6 +48,8 @@ class Record:
     def begin(self, operation: Operation, redactor: Redactor) -> bool:
         """Notes that an operation is open, and answers whether it did."""
         try:
+            if not _platform.HAS_LOCKS:
+                return False
             if self._file is None:
                 self._file = _create()
             self._write({"begin": _begin(operation, redactor)})
@@ -125,15 +127,17 @@ def _create() -> tuple[int, Path]:
     directory.mkdir(0o700, parents=True, exist_ok=True)
     name = f"{os.getpid()}-{secrets.token_hex(4)}"
     new, path = directory / f".{name}.new", directory / f"{name}.jsonl"
-    file = os.open(new, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    file = os.open(new, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)  # not inherited (PEP 446)
     # Before it has the name by which others find it.
-    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    _platform.lock(file)
     new.rename(path)
     return file, path
 
 
 def leftovers() -> list[Path]:
-    """Files of processes, gone or not."""
+    """Files of processes, gone or not. Without locks, nobody could say which."""
+    if not _platform.HAS_LOCKS:
+        return []
     try:
         return sorted(_directory().glob("*.jsonl"))[:_MOST_FILES]
     except (OSError, RuntimeError):  # no home
@@ -144,7 +148,7 @@ def report(sdk: Sdk, policy: Policy) -> None:
     """Reports what processes that are gone did not end."""
     for path in leftovers():
         with contextlib.suppress(OSError), path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _platform.lock(file.fileno())
             about = os.fstat(file.fileno())
             if path.stat().st_ino != about.st_ino:
                 continue
