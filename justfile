@@ -147,11 +147,12 @@ lock:
 _policy:
     @guest/build.sh >/dev/null
 
+# The features of dependencies are those that `cargo test --workspace` builds with, because an example is among them: nothing is compiled twice.
 _cli: _policy
-    @cargo build --locked --quiet --package floe-telemetry-cli
+    @cargo build --locked --quiet --workspace --bin floe-telemetry --example schema
 
 _conformance: _policy
-    @cargo build --locked --quiet --package floe-telemetry-conformance
+    @cargo build --locked --quiet --workspace --bin floe-telemetry-conformance --example schema
 
 _python: _policy
     @tests/python.sh {{venv}} {{site}} {{component}}
