@@ -1,4 +1,4 @@
-"""Between the SDK's batches and the OTLP exporters: the plan's attributes, and redaction.
+"""How what the SDK made becomes requests: the plan's attributes, redaction, OTLP.
 
 All of it runs on export threads.
 """
@@ -10,121 +10,146 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
+from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk._logs import ReadableLogRecord
-from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
-from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, MetricsData
+from opentelemetry.sdk.metrics.export import MetricsData
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
-from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.util import BoundedList
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, Status
 
 from floe_telemetry import contract
 from floe_telemetry.attributes import merged
-from floe_telemetry.outlet import Outlet
 from floe_telemetry.redaction import Redactor, Secrets, redacted
 
 
-class SpanExport(SpanExporter):
+class SpanFormat:
     """Spans: they get the plan's attributes, and their texts are redacted.
 
     A processor is handed a snapshot of a span, which is changed here. What the snapshot is made of is the
     application's still, and is replaced.
     """
 
-    def __init__(
-        self, redactor: Redactor, outlet: Outlet, attributes: Mapping[str, contract.AttributeValue]
-    ) -> None:
+    def __init__(self, redactor: Redactor, attributes: Mapping[str, contract.AttributeValue]) -> None:
         self._redactor = redactor
-        self._outlet = outlet
         self._attributes: Final[dict[str, Any]] = dict(attributes)
         self.shared = False
         """Whether other processors see the snapshots as well; then copies are changed."""
 
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Completes, redacts and exports a batch."""
+    def prepare(self, batch: Sequence[ReadableSpan]) -> Sequence[ReadableSpan]:
+        """Completes and redacts spans."""
         if self.shared:
-            spans = [copy.copy(span) for span in spans]
-        for span in spans:
+            batch = [copy.copy(span) for span in batch]
+        for span in batch:
             span._attributes = merged(span._attributes, self._attributes, {})
-        secrets = self._redactor.secrets((*map(_texts_of_span, spans), _texts_of_sources(spans)))
+        secrets = self._redactor.secrets((*map(_texts_of_span, batch), _texts_of_sources(batch)))
         if secrets:
             sources = _Sources(secrets)
-            for span in spans:
+            for span in batch:
                 _redact_span(span, secrets)
                 span._resource = sources.resource(span._resource)
                 span._instrumentation_scope = sources.scope(span._instrumentation_scope)
-        result: SpanExportResult = self._outlet.export(
-            spans, len(spans), SpanExportResult.SUCCESS, SpanExportResult.FAILURE
-        )
-        return result
+        return batch
 
-    def shutdown(self) -> None:
-        """Closes connections."""
-        self._outlet.shutdown()
+    def encode(self, batch: Sequence[ReadableSpan]) -> bytes:
+        """The request."""
+        encoded: bytes = encode_spans(batch).SerializeToString()
+        return encoded
+
+    def items(self, batch: Sequence[ReadableSpan]) -> int:
+        """How many spans there are."""
+        return len(batch)
+
+    def halves(self, batch: Sequence[ReadableSpan]) -> tuple[Sequence[ReadableSpan], Sequence[ReadableSpan]]:
+        """The two halves."""
+        return batch[: len(batch) // 2], batch[len(batch) // 2 :]
 
 
-class LogExport(LogRecordExporter):
+class LogFormat:
     """Log records: all their texts are redacted."""
 
-    def __init__(self, redactor: Redactor, outlet: Outlet) -> None:
+    def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
-        self._outlet = outlet
 
-    def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
-        """Redacts and exports a batch."""
+    def prepare(self, batch: Sequence[ReadableLogRecord]) -> Sequence[ReadableLogRecord]:
+        """Redacts records."""
         secrets = self._redactor.secrets((*map(_texts_of_log, batch), _texts_of_sources(batch)))
-        if secrets:
-            sources = _Sources(secrets)
-            batch = [_redacted_log(item, secrets, sources) for item in batch]
-        result: LogRecordExportResult = self._outlet.export(
-            batch, len(batch), LogRecordExportResult.SUCCESS, LogRecordExportResult.FAILURE
-        )
-        return result
+        if not secrets:
+            return batch
+        sources = _Sources(secrets)
+        return [_redacted_log(item, secrets, sources) for item in batch]
 
-    def shutdown(self) -> None:
-        """Closes connections."""
-        self._outlet.shutdown()
+    def encode(self, batch: Sequence[ReadableLogRecord]) -> bytes:
+        """The request."""
+        encoded: bytes = encode_logs(batch).SerializeToString()
+        return encoded
 
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Nothing waits in here."""
-        return True
+    def items(self, batch: Sequence[ReadableLogRecord]) -> int:
+        """How many records there are."""
+        return len(batch)
+
+    def halves(
+        self, batch: Sequence[ReadableLogRecord]
+    ) -> tuple[Sequence[ReadableLogRecord], Sequence[ReadableLogRecord]]:
+        """The two halves."""
+        return batch[: len(batch) // 2], batch[len(batch) // 2 :]
 
 
-class MetricExport(MetricExporter):
+class MetricFormat:
     """Metrics: attributes of points and exemplars are redacted, and who they are of."""
 
-    def __init__(self, redactor: Redactor, outlet: Outlet) -> None:
-        super().__init__()
+    def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
-        self._outlet = outlet
 
-    def export(
-        self, metrics_data: MetricsData, timeout_millis: float = 10_000, **_: Any
-    ) -> MetricExportResult:
-        """Redacts and exports a collection."""
-        secrets = self._redactor.secrets([_texts_of_metrics(metrics_data)])
-        if secrets:
-            metrics_data = _redacted_metrics(metrics_data, secrets)
-        points = sum(
-            len(metric.data.data_points)
-            for resource in metrics_data.resource_metrics
-            for scope in resource.scope_metrics
-            for metric in scope.metrics
-        )
-        result: MetricExportResult = self._outlet.export(
-            metrics_data, points, MetricExportResult.SUCCESS, MetricExportResult.FAILURE
-        )
-        return result
+    def prepare(self, batch: MetricsData) -> MetricsData:
+        """Redacts a collection."""
+        secrets = self._redactor.secrets([_texts_of_metrics(batch)])
+        return _redacted_metrics(batch, secrets) if secrets else batch
 
-    def shutdown(self, timeout_millis: float = 30_000, **_: Any) -> None:
-        """Closes connections."""
-        self._outlet.shutdown()
+    def encode(self, batch: MetricsData) -> bytes:
+        """The request."""
+        encoded: bytes = encode_metrics(batch).SerializeToString()
+        return encoded
 
-    def force_flush(self, timeout_millis: float = 10_000) -> bool:
-        """Nothing waits in here."""
-        return True
+    def items(self, batch: MetricsData) -> int:
+        """How many points there are."""
+        return sum(len(metric.data.data_points) for metric in _metrics_of(batch))
+
+    def halves(self, batch: MetricsData) -> tuple[MetricsData, MetricsData]:
+        """The two halves of its points."""
+        half = self.items(batch) // 2
+        return _points(batch, 0, half), _points(batch, half, self.items(batch))
+
+
+def _metrics_of(data: MetricsData) -> Iterator[Any]:
+    for of_resource in data.resource_metrics:
+        for of_scope in of_resource.scope_metrics:
+            yield from of_scope.metrics
+
+
+def _points(data: MetricsData, begin: int, end: int) -> MetricsData:
+    """The points of a collection from one position to another, and what they belong to."""
+    seen = 0
+
+    def of_metric(metric: Any) -> Any | None:
+        nonlocal seen
+        points = metric.data.data_points
+        chosen = points[max(0, begin - seen) : max(0, end - seen)]
+        seen += len(points)
+        return replace(metric, data=replace(metric.data, data_points=chosen)) if chosen else None
+
+    resources = []
+    for of_resource in data.resource_metrics:
+        scopes = []
+        for of_scope in of_resource.scope_metrics:
+            if found := [other for metric in of_scope.metrics if (other := of_metric(metric)) is not None]:
+                scopes.append(replace(of_scope, metrics=found))
+        if scopes:
+            resources.append(replace(of_resource, scope_metrics=scopes))
+    return MetricsData(resources)
 
 
 def _texts_of_span(span: ReadableSpan) -> list[Any]:

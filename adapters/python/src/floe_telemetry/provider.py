@@ -22,8 +22,9 @@ from floe_telemetry.manifest import ManifestError, manifest_path, read_manifest
 from floe_telemetry.operation import Operation
 
 if TYPE_CHECKING:
+    from floe_telemetry.account import Counts
     from floe_telemetry.policy import Policy
-    from floe_telemetry.sdk import Counts, Sdk
+    from floe_telemetry.sdk import Sdk
 
 _installed: TelemetryProvider | None = None
 _installing = threading.RLock()

@@ -47,6 +47,10 @@ class Redactor:
         self._plain: set[str] = set()
         """Keys that name none, and that hold none."""
 
+    def text(self, text: str) -> str:
+        """A text without secrets."""
+        return self.secrets([[text]]).get(text, text)
+
     def secrets(self, items: Iterable[Iterable[Any]]) -> Secrets:
         """What is secret among all of the items' values."""
         found = _Found(self._clean, self._plain)
