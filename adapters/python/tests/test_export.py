@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import Link, SpanContext, Status, StatusCode
 from opentelemetry.util.types import AnyValue
@@ -206,7 +207,7 @@ def test_what_the_sdk_dropped_stays_counted(
     telemetry = provider(collector.endpoint)
     assert telemetry.sdk
     received: list[ReadableSpan] = []
-    monkeypatch.setattr(telemetry.sdk._outlets[Signal.TRACES], "_current", lambda: Receiving(received))
+    monkeypatch.setattr(telemetry.sdk._outlets[Signal.TRACES]._form, "encode", Receiving(received))
     with telemetry.sdk.tracer_provider.get_tracer("user").start_as_current_span("span") as span:
         for number in range(130):
             span.set_attribute(f"a{number}", SECRET)
@@ -222,11 +223,9 @@ class Receiving:
     def __init__(self, received: list[ReadableSpan]) -> None:
         self._received = received
 
-    def export(self, batch: Any) -> SpanExportResult:
+    def __call__(self, batch: Sequence[ReadableSpan]) -> bytes:
         self._received += batch
-        return SpanExportResult.SUCCESS
-
-    def shutdown(self) -> None: ...
+        return b""
 
 
 def test_a_large_batch_is_redacted_in_parts() -> None:

@@ -57,7 +57,7 @@ def test_a_failure_keeps_its_trace(provider: Provider, collector: Collector) -> 
     assert telemetry.plan
     assert telemetry.plan.sampler.failed.attributes
     assert telemetry.counts()["traces"].produced == 5
-    assert telemetry.counts()["traces"].dropped == 0
+    assert telemetry.counts()["traces"].lost == 0
 
 
 def test_nothing_goes_out_where_nothing_fails(provider: Provider, collector: Collector) -> None:

@@ -52,7 +52,7 @@ def test_what_a_process_sends(provider: Provider, collector: Collector) -> None:
     assert duration.bounds[-1] == 43_200
     assert duration.attributes["floe.operation"] == "floe.compile"
     counts = telemetry.counts()
-    assert (counts["traces"].produced, counts["traces"].delivered, counts["traces"].dropped) == (2, 2, 0)
+    assert (counts["traces"].produced, counts["traces"].delivered, counts["traces"].lost) == (2, 2, 0)
 
 
 def test_settings_of_the_code_come_first(
@@ -227,7 +227,7 @@ def test_flush_is_true_only_when_delivered(
     collector.status = 200
     telemetry.operation(OperationKind.COMPILE, "b").begin().end()
     assert telemetry.force_flush(5)
-    assert telemetry.counts()["traces"].dropped == 1
+    assert telemetry.counts()["traces"].dropped == {"refused": 1}
 
     hanging = provider(hanging_port)
     hanging.operation(OperationKind.COMPILE, "c").begin().end()
@@ -244,8 +244,8 @@ def test_a_full_queue_is_counted(provider: Provider, hanging_port: str) -> None:
     time.sleep(0.3)
     counts = telemetry.counts()["traces"]
     assert counts.produced == 100
-    assert counts.dropped == 100 - counts.queued
-    assert counts.dropped >= 85
+    assert counts.dropped == {"queue_full": 100 - counts.queued}
+    assert counts.lost >= 85
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class DropReason(StrEnum):
@@ -43,6 +44,9 @@ class Counts:
     def lost(self) -> int:
         """All that was dropped."""
         return sum(self.dropped.values())
+
+
+NO_ITEMS: Final = Counts(0, 0, 0, {})
 
 
 class Account:

@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace import SpanProcessor, Tracer, TracerProvider
 from opentelemetry.util.types import Attributes
 
 from floe_telemetry._once import logger, warn_once
-from floe_telemetry.account import Counts
+from floe_telemetry.account import NO_ITEMS, Counts
 from floe_telemetry.baggage_attributes import (
     BaggageAttributes,
     BaggageLogProcessor,
@@ -163,8 +163,9 @@ class Sdk:
                 )
 
     def counts(self) -> dict[str, Counts]:
-        """What became of the items of each signal that is exported."""
-        return {signal.value: outlet.account.counts() for signal, outlet in self._outlets.items()}
+        """What became of the items of each signal. Of one that is not exported, there are none."""
+        outlets = ((signal, self._outlets.get(signal)) for signal in Signal)
+        return {signal.value: outlet.account.counts() if outlet else NO_ITEMS for signal, outlet in outlets}
 
     def flush(self, seconds: float) -> bool:
         """Exports what waits. True if and only if all of it was delivered in time."""
