@@ -14,14 +14,29 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsServiceRequest,
+    ExportLogsServiceResponse,
+)
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 
 REQUESTS: dict[str, type[Any]] = {
     "/v1/traces": ExportTraceServiceRequest,
     "/v1/metrics": ExportMetricsServiceRequest,
     "/v1/logs": ExportLogsServiceRequest,
+}
+
+RESPONSES: dict[str, tuple[type[Any], str]] = {
+    "/v1/traces": (ExportTraceServiceResponse, "rejected_spans"),
+    "/v1/metrics": (ExportMetricsServiceResponse, "rejected_data_points"),
+    "/v1/logs": (ExportLogsServiceResponse, "rejected_log_records"),
 }
 
 
@@ -67,11 +82,19 @@ class Point:
 
 @dataclass
 class Collector:
-    """What was received. `status` answers with another HTTP status, `delay` answers late."""
+    """What was received. `status` answers with another HTTP status, `delay` answers late, `reply` sets headers
+    of the answer, and `body` another one than a success. `rejected` and `words` are a partial success. HTTP
+    bodies beyond `largest` are answered with 413.
+    """
 
     endpoint: str = ""
     status: int = 200
     delay: float = 0.0
+    largest: int = 2**31
+    reply: dict[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    rejected: int = 0
+    words: str = ""
     spans: list[Span] = field(default_factory=list)
     logs: list[Log] = field(default_factory=list)
     points: list[Point] = field(default_factory=list)
@@ -92,6 +115,12 @@ class Collector:
 
     def metric(self, name: str) -> list[Point]:
         return [point for point in self.points if point.metric == name]
+
+    def response(self, path: str) -> Any:
+        """The answer to a request of a signal."""
+        kind, rejected = RESPONSES[path]
+        partial = {rejected: self.rejected, "error_message": self.words}
+        return kind(partial_success=partial) if self.rejected or self.words else kind()
 
     def receive(self, path: str, body: bytes, headers: Mapping[str, str]) -> None:
         self.headers.append(headers)
@@ -177,25 +206,30 @@ def _value(value: Any) -> Any:
 
 
 @contextmanager
-def running(tls: ssl.SSLContext | None = None) -> Iterator[Collector]:
-    """A receiver of OTLP/HTTP on a port of its own."""
+def running(tls: ssl.SSLContext | None = None, port: int = 0) -> Iterator[Collector]:
+    """A receiver of OTLP/HTTP, on a port of its own unless one is given."""
     collector = Collector()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             time.sleep(collector.delay)
-            if collector.status == 200:
+            status = 413 if len(body) > collector.largest else collector.status
+            if status == 200:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 collector.receive(urlsplit(self.path).path, body, headers)  # of a proxy, it is a URL
-            self.send_response(collector.status)
-            self.send_header("Content-Length", "0")
+            answer = collector.response(urlsplit(self.path).path).SerializeToString()
+            answer = answer if collector.body is None else collector.body
+            self.send_response(status)
+            for name, value in {"Content-Length": str(len(answer)), **collector.reply}.items():
+                self.send_header(name, value)
             self.end_headers()
+            self.wfile.write(answer)
 
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     server.daemon_threads = True
     if tls:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
@@ -209,34 +243,30 @@ def running(tls: ssl.SSLContext | None = None) -> Iterator[Collector]:
 
 
 @contextmanager
-def running_grpc(credentials: Any = None) -> Iterator[Collector]:
-    """A receiver of OTLP/gRPC on a port of its own."""
+def running_grpc(credentials: Any = None, port: int = 0) -> Iterator[Collector]:
+    """A receiver of OTLP/gRPC, on a port of its own unless one is given."""
     import grpc
-    from opentelemetry.proto.collector.logs.v1 import logs_service_pb2, logs_service_pb2_grpc
-    from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metrics_service_pb2_grpc
-    from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
+    from opentelemetry.proto.collector.logs.v1 import logs_service_pb2_grpc
+    from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc
+    from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc
 
     collector = Collector()
 
     class Service:
-        def __init__(self, path: str, response: Any) -> None:
-            self._path, self._response = path, response
+        def __init__(self, path: str) -> None:
+            self._path = path
 
         def Export(self, request: Any, context: Any) -> Any:
+            if collector.status != 200:
+                context.abort(grpc.StatusCode.UNAVAILABLE, "not now")
             collector.receive(self._path, request.SerializeToString(), dict(context.invocation_metadata()))
-            return self._response
+            return collector.response(self._path)
 
     server = grpc.server(ThreadPoolExecutor(2))
-    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(
-        Service("/v1/traces", trace_service_pb2.ExportTraceServiceResponse()), server
-    )
-    metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server(
-        Service("/v1/metrics", metrics_service_pb2.ExportMetricsServiceResponse()), server
-    )
-    logs_service_pb2_grpc.add_LogsServiceServicer_to_server(
-        Service("/v1/logs", logs_service_pb2.ExportLogsServiceResponse()), server
-    )
-    address = "127.0.0.1:0"
+    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(Service("/v1/traces"), server)
+    metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server(Service("/v1/metrics"), server)
+    logs_service_pb2_grpc.add_LogsServiceServicer_to_server(Service("/v1/logs"), server)
+    address = f"127.0.0.1:{port}"
     port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
     collector.endpoint = f"{'https' if credentials else 'http'}://127.0.0.1:{port}"
     server.start()

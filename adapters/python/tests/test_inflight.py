@@ -152,3 +152,84 @@ def test_what_lives_is_left_alone(
     finally:
         alive.kill()
         alive.wait()
+
+
+@pytest.mark.parametrize(
+    ("name", "namespace", "mode", "reported"),
+    [
+        ("sales", "acme.sales", "dev", True),
+        ("web", "acme.sales", "dev", False),
+        ("sales", "team.b", "dev", False),
+        ("sales", "acme.sales", "prod", False),
+    ],
+)
+def test_a_dead_process_keeps_its_identity(
+    name: str,
+    namespace: str,
+    mode: str,
+    reported: bool,
+    manifest: Manifest,
+    collector: Collector,
+    tmp_path: Path,
+    state: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Only a process of its own product, namespace and mode reports it, as what it was."""
+    first = manifest(collector.endpoint, "resource_attributes: {team: first}")
+    pid = killed(first, tmp_path, state)
+    other = tmp_path / "other.yaml"
+    other.write_text(
+        f"metadata: {{name: {name}, version: 2.0.0, namespace: {namespace}}}\n"
+        f"observability: {{telemetry: {{otlp_endpoint: '{collector.endpoint}', "
+        f"resource_attributes: {{team: second}}, sampling: {{prod: 1.0}}}}}}\n"
+    )
+    environ = {**os.environ, "FLOE_TELEMETRY_MANIFEST": str(other), "FLOE_MODE": mode}
+    ran = run_python(ENDS, tmp_path, environ)
+    assert ran.returncode == 0, ran.stderr
+    assert collector.span("floe.compile next").resource["team"] == "second"
+    assert bool(list(state.glob("*.jsonl"))) is not reported
+    found = [span for span in collector.spans if span.name == "floe.compile outer"]
+    if not reported:
+        assert found == []
+        assert run_python(ENDS, tmp_path, {**environ, "FLOE_TELEMETRY_MANIFEST": str(first), "FLOE_MODE": ""})
+    outer = collector.span("floe.compile outer")
+    assert (outer.resource["team"], outer.resource["process.pid"]) == ("first", pid)
+    assert outer.attributes["floe.product.version"] == "1.2.0"
+    assert outer.attributes["floe.mode"] == "dev"
+
+
+def test_what_nobody_reports_is_removed_after_a_month(
+    manifest: Manifest, collector: Collector, tmp_path: Path, state: Path
+) -> None:
+    state.mkdir(parents=True)
+    for name, days in (("1-old", 31), ("2-new", 29)):
+        left = state / f"{name}.jsonl"
+        left.write_text('{"process": {"resource": {}, "attributes": {"floe.product.name": "other"}}}\n')
+        os.utime(left, times=(time.time() - days * 86400,) * 2)
+    environ = {**os.environ, "FLOE_TELEMETRY_MANIFEST": str(manifest(collector.endpoint))}
+    assert run_python(ENDS, tmp_path, environ).returncode == 0
+    assert [path.name for path in state.glob("*.jsonl")] == ["2-new.jsonl"]
+
+
+def test_a_user_without_a_home_has_heartbeats(
+    provider: Provider, collector: Collector, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Such as a container's: only the note on disk is missing."""
+    for variable in ("HOME", "FLOE_STATE_DIR", "XDG_STATE_HOME", "XDG_CACHE_HOME", "FLOE_CACHE"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", _no_such_user)
+    monkeypatch.chdir(tmp_path)
+    hand = [0.0]
+    telemetry = provider(collector.endpoint, "operations: {heartbeat_interval: 60}")
+    in_flight = turned(telemetry, hand)
+    operation = telemetry.operation(OperationKind.COMPILE, "long").begin()
+    for hand[0] in (2.0, 61.0):
+        in_flight.look()
+    operation.end()
+    assert telemetry.force_flush(5.0)
+    assert collector.log("floe.compile long runs for 61 s")
+    assert not list(tmp_path.glob("~*"))
+
+
+def _no_such_user(uid: int) -> None:
+    raise KeyError(f"getpwuid(): uid not found: {uid}")

@@ -9,6 +9,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from typing import Final
 from weakref import WeakMethod
 
@@ -52,3 +53,14 @@ def after_fork_in_child(hook: Callable[[], object]) -> None:
             warn_once("fork", "telemetry of a forked process may be incomplete: %r", error)
 
     os.register_at_fork(after_in_child=run)
+
+
+def hold_during_forks(lock: AbstractContextManager[object]) -> None:
+    """Has this process's forks wait for a lock that another thread holds: in the child nobody would give it
+    back, nor what else is locked under it.
+    """
+    if hasattr(os, "register_at_fork"):
+        held = ExitStack()
+        os.register_at_fork(
+            before=lambda: held.enter_context(lock), after_in_parent=held.close, after_in_child=held.close
+        )

@@ -15,6 +15,25 @@ from typing import Any, Final
 from opentelemetry.context import Context
 from opentelemetry.propagators.textmap import Getter, Setter, TextMapPropagator
 
+from floe_telemetry._once import warn_once
+
+_HEADER: Final = re.compile("[!-~](?:[ -~]{0,8190}[!-~])?|")
+
+
+def is_header(value: str) -> bool:
+    """Whether any carrier takes a value: visible ASCII, of at most 8 KiB. What else a policy answers is left
+    out, since a subprocess, a server or a database would fail of it; that is one warning, FLOE-H007.
+    """
+    if _HEADER.fullmatch(value):
+        return True
+    warn_once(
+        "header",
+        "warning[FLOE-H007]: the policy answered a header that is not visible ASCII of at most 8192 bytes\n"
+        "  help: it is left out; report it to the author of the policy component",
+    )
+    return False
+
+
 # HTTP. Names have no case, and a header may come in several lines (RFC 9110, section 5).
 
 

@@ -6,6 +6,7 @@ instance of its own, because wasmtime aborts the process when a store is used fr
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -13,6 +14,7 @@ import struct
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -30,6 +32,10 @@ _SLOW_BYTES: Final = 8 * 1024 * 1024
 """A component of this size takes so long to compile that it has to be said."""
 _TICK_SECONDS: Final = 0.1
 _KEPT_ARTIFACTS: Final = 16
+_REPLACING_SECONDS: Final = 0.5
+"""How long a component that is being replaced is waited for."""
+_NEW_SECONDS: Final = 5.0
+_HALF_WRITTEN: Final = ("FLOE-C001", "FLOE-C002", "FLOE-C003")
 _DIGEST_SIZE: Final = 32
 
 
@@ -124,13 +130,14 @@ class Component:
     @classmethod
     def load(cls, world: World, path: Path, calls: Strategy | None = None) -> Component:
         """Reads and compiles a component, or takes the compiled artifact from the cache."""
-        try:
-            if path.stat().st_size > _LARGEST:
-                raise _unreadable(world, path, f"it is larger than {_LARGEST} bytes")
-            wasm_bytes = path.read_bytes()
-        except OSError as error:
-            raise _unreadable(world, path, error.strerror or str(error)) from error
-        return cls(world, wasm_bytes, str(path), calls)
+        until = time.monotonic() + _REPLACING_SECONDS
+        while True:
+            try:
+                return cls(world, _read(world, path), str(path), calls)
+            except ComponentError as error:
+                if error.code not in _HALF_WRITTEN or not _is_new(path) or time.monotonic() > until:
+                    raise
+            time.sleep(_TICK_SECONDS)  # somebody replaces it
 
     def instantiate(self) -> Instance:
         """A new instance, for the calling thread only."""
@@ -140,17 +147,26 @@ class Component:
     def _tick(self) -> None:
         """Moves the clock by which calls are interrupted; started by the first instance."""
         if self._ticker is None:
-            self._ticker = threading.Thread(target=self._ticks, name="floe-telemetry-epoch", daemon=True)
-            self._ticker.start()
-
-    def _ticks(self) -> None:
-        while True:
-            time.sleep(_TICK_SECONDS)
-            self._engine.increment_epoch()
+            engine = weakref.ref(self._engine)
+            ticker = threading.Thread(target=_ticks, args=(engine,), name="floe-telemetry-epoch", daemon=True)
+            with contextlib.suppress(RuntimeError):  # the process ends, and with it what takes too long
+                ticker.start()
+                self._ticker = ticker
 
     def _forget_ticker(self) -> None:
         """A forked child has none of its parent's threads."""
         self._ticker = None
+
+
+def _ticks(engine: weakref.ref[_Engine]) -> None:
+    """Ends with the component."""
+    while True:
+        time.sleep(_TICK_SECONDS)
+        alive = engine()
+        if alive is None:
+            return
+        alive.increment_epoch()
+        del alive
 
 
 class Instance:
@@ -228,6 +244,24 @@ class Instance:
         if not func:
             raise _other_world(self._component.world, f"it does not export {exported}.{name}")
         return func
+
+
+def _read(world: World, path: Path) -> bytes:
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise _unreadable(world, path, f"it is larger than {_LARGEST} bytes")
+        return path.read_bytes()
+    except OSError as error:
+        raise _unreadable(world, path, error.strerror or str(error)) from error
+
+
+def _is_new(path: Path) -> bool:
+    """Whether a file, or its directory, was changed just now."""
+    for each in (path, path.parent):
+        with contextlib.suppress(OSError):
+            if abs(time.time() - each.stat().st_mtime) < _NEW_SECONDS:
+                return True
+    return False
 
 
 def _ticks_of(seconds: float) -> int:
@@ -346,6 +380,8 @@ def _cache_directory() -> Path | None:
     """The cache, if nobody but this user can write to it: an artifact is machine code."""
     home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     directory = Path(os.environ.get("FLOE_CACHE") or os.path.join(home, "floe-telemetry")) / "compiled"
+    if str(directory).startswith("~"):
+        return None  # this user has no home
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         directory.mkdir(mode=0o700, exist_ok=True)

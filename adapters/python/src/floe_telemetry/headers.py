@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from opentelemetry.trace import SpanContext
 
 from floe_telemetry._once import warn_once
+from floe_telemetry.carriers import is_header
 
 if TYPE_CHECKING:
     from floe_telemetry.policy import Policy
@@ -115,7 +116,7 @@ class Headers:
         if kept is None:
             numbers = (span.trace_id >> 64, span.trace_id & _LOW, span.span_id, span.trace_flags)
             written = self.policy.inject(*numbers, state, baggage)
-            kept = Outgoing(written.tracestate, written.baggage)
+            kept = Outgoing(*(text if is_header(text) else "" for text in written[1:]))
             if len(state) + len(baggage) <= _LONGEST_KEPT:
                 if len(self._outgoing) >= _MOST_KEPT:
                     self._outgoing.clear()

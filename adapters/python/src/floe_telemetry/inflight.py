@@ -54,13 +54,13 @@ class InFlight:
         self._clock: Final = clock
         self._closed = threading.Event()
         after_fork_in_child(self._forget)
-        self._record = record.Record()
+        self._record = record.Record(self._sdk.attributes)
         self._clear()
 
     def _forget(self) -> None:
         """A forked child has operations of its own only, and a thread and a file of its own."""
         self._record.forget()
-        self._record = record.Record()
+        self._record = record.Record(self._sdk.attributes)
         self._clear()
 
     def _clear(self) -> None:

@@ -6,6 +6,7 @@ are the machine's.
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401  # which resolving a name imports otherwise, later
 import gzip
 import ssl
 import time

@@ -14,8 +14,8 @@ from importlib import import_module
 from typing import Any, Final, NamedTuple, Protocol
 
 from floe_telemetry import contract
-from floe_telemetry._once import logger, warn_once
-from floe_telemetry._platform import after_fork_in_child
+from floe_telemetry._once import warn, warn_once
+from floe_telemetry._platform import after_fork_in_child, hold_during_forks
 from floe_telemetry.account import Account, DropReason
 from floe_telemetry.reference import Credentials, UnresolvedError, check, check_tls, resolve
 
@@ -151,16 +151,10 @@ class Outlet:
         if sender is not None:
             sender.close()
 
-    def summary(self, noun: str) -> str:
-        """What was lost, in a phrase; empty if nothing was."""
-        counts = self.account.counts()
-        if not counts.lost:
-            return ""
-        reasons = ", ".join(
-            f"{items} {reason}" + (f": {self._words[reason]}" if reason in self._words else "")
-            for reason, items in ((DropReason(each), items) for each, items in counts.dropped.items())
-        )
-        return f"{counts.lost} {noun}{'' if counts.lost == 1 else 's'} to {self.endpoint} ({reasons})"
+    @property
+    def last_words(self) -> str:
+        """Why the last of them was lost, as far as it was said."""
+        return next(reversed(self._words.values()), "")
 
     def _export(self, batch: Any, began: float) -> None:
         items = self._form.items(batch)
@@ -180,7 +174,16 @@ class Outlet:
                 rejected = min(max(answer.rejected, 0), items)
                 self.account.deliver(items - rejected)
                 self._drop(rejected, DropReason.REJECTED, answer.words)
-                self._delivered(answer)
+                if answer.words and not rejected:  # by OTLP, a warning
+                    text = "%s took all %s, and says: %s"
+                    warn_once(
+                        f"words {self.signal} {self.endpoint}",
+                        text,
+                        self.endpoint,
+                        _NOUNS[self.signal],
+                        answer.words,
+                    )
+                self._delivered()
             case Result.TOO_LARGE if items > 1:
                 for half in self._form.halves(batch):
                     self._export(half, time.monotonic())
@@ -253,8 +256,9 @@ class Outlet:
                 raise
             _warn(unresolved)
             return sender
-        module = import_module(_MODULES[self._plan.protocol])
-        built: Sender = module.sender(self.signal, self._plan, credentials)
+        with _importing:
+            module = import_module(_MODULES[self._plan.protocol])
+            built: Sender = module.sender(self.signal, self._plan, credentials)
         if sender is not None:
             sender.close()
         self._sender, self._credentials = built, credentials
@@ -268,20 +272,12 @@ class Outlet:
             if reason is not DropReason.REJECTED:
                 self._failing = True
 
-    def _delivered(self, answer: Answer) -> None:
-        if answer.words and not answer.rejected:  # by OTLP, a warning
-            warn_once(
-                f"answer {self.endpoint}",
-                "%s took %s, and says: %s",
-                self.endpoint,
-                self.signal,
-                answer.words,
-            )
+    def _delivered(self) -> None:
         if self._failing:
             self._failing = False
             if not self._recovered and self._said & _OUTAGES:
                 self._recovered = True
-                logger.warning(
+                warn(
                     "%s reach %s again; %d were lost before",
                     _NOUNS[self.signal],
                     self.endpoint,
@@ -297,11 +293,12 @@ class Outlet:
         for reason in map(DropReason, self.account.counts().dropped):
             if reason not in self._said:
                 self._said.add(reason)
-                logger.warning(
-                    "warning[FLOE-X007]: %s to %s are being dropped (%s): %s\n  help: %s",
+                warn(
+                    "warning[FLOE-X007]: %s are lost (%s) on their way to %s: %s. This is said once; losses "
+                    "are counted\n  help: %s",
                     _NOUNS[self.signal],
-                    self.endpoint,
                     reason,
+                    self.endpoint,
                     self._words.get(reason) or _WORDS[reason],
                     _HELP.get(reason, _DOCTOR),
                 )
@@ -318,6 +315,10 @@ class Outlet:
         if self._deadline is not None:
             self.account.close()
 
+
+_importing: Final = threading.RLock()
+"""A child that is forked in the midst of an import could never import the same."""
+hold_during_forks(_importing)
 
 _MODULES: Final = {
     contract.Protocol.GRPC: "floe_telemetry.otlp_grpc",
@@ -337,9 +338,7 @@ _WORDS: Final = {
     DropReason.TOO_LARGE: "one alone is larger than a request may be",
     DropReason.SHUTDOWN: "telemetry has ended",
 }
-_DOCTOR: Final = (
-    "`floe-telemetry doctor MANIFEST` finds out why; they are counted, and summed when the process ends"
-)
+_DOCTOR: Final = "`floe-telemetry doctor MANIFEST` finds out why"
 _HELP: Final = {
     DropReason.QUEUE_FULL: "raise batch_processor.max_queue_size, or find out whether the Collector is slow",
     DropReason.TOO_LARGE: "make it smaller, or raise the Collector's limit, such as max_recv_msg_size_mib",

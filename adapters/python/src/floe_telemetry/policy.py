@@ -11,6 +11,7 @@ from typing import Any, Final
 from floe_telemetry import records
 from floe_telemetry._platform import after_fork_in_child
 from floe_telemetry.calls import Strategy
+from floe_telemetry.carriers import is_header
 from floe_telemetry.contract import (
     Beginning,
     Deployment,
@@ -62,6 +63,8 @@ WORLD: Final = World(
 
 _REDACT_BYTES: Final = 64 * 1024
 """Most text in one call of `redact`: its time is linear in it, and a call's time is limited."""
+_MOST_IDLE: Final = 16
+"""Each has memory of its own."""
 _FAILURES: Final = 3
 _PAUSE_SECONDS: Final = 60.0
 
@@ -180,6 +183,8 @@ class Policy:
         last = self._child_baggage
         if last[0] != baggage:
             children = str(self._call("propagation.child-baggage", records.text(baggage)))
+            if not is_header(children):
+                children = baggage
             last = self._child_baggage = baggage, children
         return last[1]
 
@@ -310,7 +315,8 @@ class Policy:
             self._failures += 1
             self._resume_at = time.monotonic() + _PAUSE_SECONDS
             raise
-        self._idle.append(instance)
+        if len(self._idle) < _MOST_IDLE:
+            self._idle.append(instance)
         self._failures = 0
         return found
 

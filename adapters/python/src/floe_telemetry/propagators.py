@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from collections.abc import Mapping
@@ -69,21 +70,27 @@ def configured(policy: Policy | None, environ: Mapping[str, str]) -> TextMapProp
         return FloePropagator(policy)
     if "none" in names:
         return NoPropagator()
-    fields = frozenset().union(*(_OURS.get(name, frozenset()) for name in names))
-    propagators: list[TextMapPropagator] = [FloePropagator(policy, fields)] if fields else []
-    propagators += _others([name for name in names if name not in _OURS])
+    others = _others([name for name in names if name not in _OURS])
+    # In the order of the list: of what several read, the last has its way.
+    propagators: list[TextMapPropagator] = []
+    for is_ours, neighbours in itertools.groupby(names, _OURS.__contains__):
+        if is_ours:
+            fields = frozenset().union(*(_OURS[name] for name in neighbours))
+            propagators.append(FloePropagator(policy, fields))
+        else:
+            propagators += (others[name] for name in neighbours if name in others)
     if len(propagators) > 1:
         return CompositePropagator(propagators)
     return propagators[0] if propagators else NoPropagator()
 
 
-def _others(names: list[str]) -> list[TextMapPropagator]:
+def _others(names: list[str]) -> dict[str, TextMapPropagator]:
     """Those of other packages, as OpenTelemetry finds them. What cannot be had is left out and said."""
     if not names:
-        return []
+        return {}
     from importlib.metadata import entry_points
 
-    propagators: list[TextMapPropagator] = []
+    propagators: dict[str, TextMapPropagator] = {}
     unknown: list[str] = []
     for name in names:
         found = next(iter(entry_points(group="opentelemetry_propagator", name=name)), None)
@@ -91,7 +98,7 @@ def _others(names: list[str]) -> list[TextMapPropagator]:
             unknown.append(name)
             continue
         try:
-            propagators.append(found.load()())
+            propagators[name] = found.load()()
         except Exception as error:
             warn_once(f"propagator {name}", f"the propagator `%s` of {VARIABLE} is left out: %r", name, error)
     if unknown:

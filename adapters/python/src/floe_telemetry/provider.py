@@ -7,7 +7,7 @@ import contextlib
 import os
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from floe_telemetry.policy import Policy
     from floe_telemetry.sdk import Sdk
 
+OF_CHILDREN: Final = ("FLOE_TELEMETRY_MANIFEST", "FLOE_TELEMETRY_COMPONENT")
+"""Variables with paths that a child process needs as well."""
 _installed: TelemetryProvider | None = None
 _installing = threading.RLock()
 
@@ -74,7 +76,8 @@ class TelemetryProvider:
             return cls(policy, plan)
         from floe_telemetry.sdk import Sdk
 
-        return cls(policy, plan, Sdk(policy, plan, environ=os.environ if environ is None else environ))
+        sdk = Sdk(policy, plan, environ=os.environ if environ is None else environ)
+        return cls(policy, sdk.plan, sdk)
 
     @property
     def enabled(self) -> bool:
@@ -117,8 +120,11 @@ class TelemetryProvider:
         return self.operation(OperationKind.COMPILE, name, **facts)
 
     def environ(self, context: Context | None = None) -> dict[str, str]:
-        """TRACEPARENT, TRACESTATE and BAGGAGE for the environment of a child process."""
-        return carriers.environ_carrier(self.propagator, context)
+        """What a child process needs in its environment to join the trace: TRACEPARENT, TRACESTATE and
+        BAGGAGE, and the paths of this process's manifest and component, where variables name them.
+        """
+        found = {name: os.path.abspath(path) for name in OF_CHILDREN if (path := os.environ.get(name))}
+        return {**found, **carriers.environ_carrier(self.propagator, context)}
 
     def run_tags(self, context: Context | None = None) -> dict[str, str]:
         """The context as tags of a Dagster run that is launched."""
@@ -231,12 +237,22 @@ def init(
     with _installing:
         if _installed is not None:
             return _installed
+        provider = TelemetryProvider()
         try:
+            _make_absolute(os.environ)
             provider = TelemetryProvider.from_manifest(manifest, settings=settings)
+            return provider.install()
         except Exception as error:
             logger.error("telemetry is off, context still propagates:\n%s", error)
-            provider = TelemetryProvider()
-        return provider.install()
+        provider.shutdown(0)
+        return TelemetryProvider().install()
+
+
+def _make_absolute(environ: MutableMapping[str, str]) -> None:
+    """Children may have another directory, and have the same manifest and component all the same."""
+    for name in OF_CHILDREN:
+        if path := environ.get(name):
+            environ[name] = os.path.abspath(path)
 
 
 def installed() -> TelemetryProvider | None:

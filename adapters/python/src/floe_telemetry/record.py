@@ -1,28 +1,32 @@
 """The operations of a process on disk: the next process reports those that this one did not live to end.
 
 Each process that has operations of more than a second has a file of its own, in JSON lines, and holds a lock
-on it as long as it lives: a file whose lock can be had is of a process that is gone. The Rust host reads and
-writes the same files.
+on it as long as it lives: a file whose lock can be had is of a process that is gone. Its first line says
+whose it is: the resource of that process, and the attributes of all that it exports. Only a process of the
+same product, namespace and mode reports it, under that identity. The Rust host has the same files.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opentelemetry import trace
 from opentelemetry.context import Context
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from opentelemetry.trace.span import TraceState
 
 from floe_telemetry import _platform
-from floe_telemetry.contract import ExceptionInfo, OperationKind, SpanKind
+from floe_telemetry.contract import AttributeValue, ExceptionInfo, OperationKind, SpanKind
 from floe_telemetry.failed import as_operation
 from floe_telemetry.ids import Ids, given
 from floe_telemetry.redaction import redacted
@@ -33,7 +37,11 @@ if TYPE_CHECKING:
     from floe_telemetry.redaction import Redactor
     from floe_telemetry.sdk import Sdk
 
-_MOST_FILES: Final = 64
+_MOST_FILES: Final = 1024
+_OLDEST: Final = 30 * 24 * 3600.0
+"""Files that nobody reported for so long are removed, in seconds."""
+_IDENTITY: Final = ("floe.namespace", "floe.product.name", "floe.mode")
+"""The attributes that a process must share with one whose operations it reports."""
 _LARGEST: Final = 1024 * 1024
 _NANOSECONDS: Final = 1_000_000_000
 
@@ -41,7 +49,8 @@ _NANOSECONDS: Final = 1_000_000_000
 class Record:
     """This process's file. Trouble with the disk costs no more than the record."""
 
-    def __init__(self) -> None:
+    def __init__(self, attributes: Mapping[str, AttributeValue]) -> None:
+        self._attributes: Final = dict(attributes)
         self._file: tuple[int, Path] | None = None
         self._open: set[int] = set()
 
@@ -52,8 +61,9 @@ class Record:
                 return False
             if self._file is None:
                 self._file = _create()
+                self._write({"process": _process(operation, self._attributes, redactor)})
             self._write({"begin": _begin(operation, redactor)})
-        except (OSError, ValueError):
+        except (OSError, ValueError, TypeError):
             return False
         self._open.add(operation.span.get_span_context().span_id)
         return True
@@ -91,6 +101,15 @@ class Record:
                 os.write(self._file[0], json.dumps(entry, separators=(",", ":")).encode() + b"\n")
 
 
+def _process(
+    operation: Operation, attributes: dict[str, AttributeValue], redactor: Redactor
+) -> dict[str, Any]:
+    resource = getattr(operation.span, "resource", None)
+    process = {"resource": dict(resource.attributes) if resource else {}, "attributes": attributes}
+    clean: dict[str, Any] = redacted(process, redactor.secrets([[process]]))
+    return clean
+
+
 def _begin(operation: Operation, redactor: Redactor) -> dict[str, Any]:
     context = operation.span.get_span_context()
     parent = getattr(operation.span, "parent", None)
@@ -118,8 +137,12 @@ def _directory() -> Path:
     """Below `$FLOE_STATE_DIR`, or else in the user's state directory (XDG Base Directory Specification)."""
     if base := os.environ.get("FLOE_STATE_DIR"):
         return Path(base) / "inflight"
-    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state"
-    return Path(state) / "floe-telemetry/inflight"
+    if state := os.environ.get("XDG_STATE_HOME"):
+        return Path(state) / "floe-telemetry/inflight"
+    try:
+        return Path.home() / ".local/state/floe-telemetry/inflight"
+    except RuntimeError as error:  # such as a container's user that no file knows
+        raise OSError(errno.ENOENT, "this user has no home") from error
 
 
 def _create() -> tuple[int, Path]:
@@ -140,23 +163,44 @@ def leftovers() -> list[Path]:
         return []
     try:
         return sorted(_directory().glob("*.jsonl"))[:_MOST_FILES]
-    except (OSError, RuntimeError):  # no home
+    except OSError:
         return []
 
 
 def report(sdk: Sdk, policy: Policy) -> None:
-    """Reports what processes that are gone did not end."""
+    """Reports what processes of this product, namespace and mode did not end before they were gone."""
     for path in leftovers():
         with contextlib.suppress(OSError), path.open("rb") as file:
             _platform.lock(file.fileno())
             about = os.fstat(file.fileno())
             if path.stat().st_ino != about.st_ino:
                 continue
-            for entry in _unended(file.read(_LARGEST)):
+            text = file.read(_LARGEST)
+            process = _whose(text)
+            if any(process.attributes.get(each) != sdk.attributes.get(each) for each in _IDENTITY):
+                if about.st_mtime + _OLDEST < time.time():
+                    path.unlink()
+                continue
+            for entry in _unended(text):
                 # What is not whole is nobody's.
                 with contextlib.suppress(LookupError, TypeError, ValueError):
-                    _report(entry, about.st_mtime_ns, sdk, policy)
+                    _report(entry, about.st_mtime_ns, process, sdk, policy)
             path.unlink()
+
+
+class _Process(NamedTuple):
+    """Whose a file is."""
+
+    resource: dict[str, Any]
+    attributes: dict[str, Any]
+
+
+def _whose(text: bytes) -> _Process:
+    try:
+        process = json.loads(text.partition(b"\n")[0])["process"]
+        return _Process(dict(process["resource"]), dict(process["attributes"]))
+    except (ValueError, LookupError, TypeError):
+        return _Process({}, {})
 
 
 def _unended(text: bytes) -> Iterator[dict[str, Any]]:
@@ -171,7 +215,7 @@ def _unended(text: bytes) -> Iterator[dict[str, Any]]:
     yield from begun.values()
 
 
-def _report(entry: dict[str, Any], last: int, sdk: Sdk, policy: Policy) -> None:
+def _report(entry: dict[str, Any], last: int, process: _Process, sdk: Sdk, policy: Policy) -> None:
     from floe_telemetry.operation import conclude
 
     ids = Ids(int(entry["trace_id"], 16), int(entry["span_id"], 16))
@@ -193,9 +237,11 @@ def _report(entry: dict[str, Any], last: int, sdk: Sdk, policy: Policy) -> None:
             entry["span_name"],
             as_operation(context) if sdk.failed else context,
             trace.SpanKind[SpanKind(entry["span_kind"]).name],
-            {**entry["attributes"], "process.pid": int(entry["pid"])},
+            {**process.attributes, **entry["attributes"], "process.pid": int(entry["pid"])},
             start_time=start,
         )
+    if isinstance(span, ReadableSpan):
+        span._resource = Resource(process.resource)
     end = max(start, last)
     error = ExceptionInfo("abandoned", "the process that ran it ended without ending it", "")
     kind = OperationKind(entry["kind"])

@@ -15,7 +15,7 @@ from opentelemetry.sdk.metrics.export import MetricReader
 from opentelemetry.sdk.trace import SpanProcessor, Tracer, TracerProvider
 from opentelemetry.util.types import Attributes
 
-from floe_telemetry._once import logger, warn_once
+from floe_telemetry._once import warn, warn_once
 from floe_telemetry.account import NO_ITEMS, Counts
 from floe_telemetry.baggage_attributes import (
     BaggageAttributes,
@@ -23,6 +23,7 @@ from floe_telemetry.baggage_attributes import (
     BaggageSpanProcessor,
 )
 from floe_telemetry.batches import Batches, LogBatches, Reader, SpanBatches
+from floe_telemetry.bounds import bounded
 from floe_telemetry.clock import MONOTONIC, Clock
 from floe_telemetry.contract import (
     CONTRACT_VERSION,
@@ -87,7 +88,10 @@ class Sdk:
         clock: Clock = MONOTONIC,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
+        plan = self.plan = bounded(plan)
         redactor = self.redactor = Redactor(policy)
+        self.attributes: Final = plan.attributes
+        """What all that this process exports has among its attributes."""
         forms: dict[Signal, Format] = {
             Signal.TRACES: (spans := SpanFormat(redactor, plan.attributes)),
             Signal.METRICS: MetricFormat(redactor),
@@ -198,17 +202,35 @@ class Sdk:
                 worker.end()
             for outlet in self._outlets.values():
                 outlet.close()
-        lost = [outlet.summary(_NOUNS[signal]) for signal, outlet in self._outlets.items()]
-        if any(lost):
-            logger.warning(
-                "warning[FLOE-X001]: not delivered: %s\n"
-                "  help: `floe-telemetry doctor MANIFEST` finds out why; "
-                "OTEL_SDK_DISABLED=true sends nothing",
-                "; ".join(filter(None, lost)),
-            )
+        self._sum_up()
+
+    def _sum_up(self) -> None:
+        """Says in one line what was lost since the process began."""
+        counts = self.counts()
+        losing = [outlet for outlet in self._outlets.values() if outlet.account.counts().lost]
+        if not losing:
+            return
+        reasons: dict[str, int] = {}
+        for each in counts.values():
+            for reason, items in each.dropped.items():
+                reasons[reason] = reasons.get(reason, 0) + items
+        points = counts[Signal.METRICS].lost
+        words = next(filter(None, (outlet.last_words for outlet in losing)), "")
+        warn(
+            "warning[FLOE-X001]: %s and %s were not delivered to %s%s (%s)%s\n"
+            "  help: `floe-telemetry doctor MANIFEST` finds out why; OTEL_SDK_DISABLED=true sends nothing",
+            _counted(counts[Signal.TRACES].lost, "span"),
+            _counted(counts[Signal.LOGS].lost, "log record"),
+            " and ".join(dict.fromkeys(outlet.endpoint for outlet in losing)),
+            f", nor were {_counted(points, 'data point')}" if points else "",
+            ", ".join(f"{reason}: {items}" for reason, items in reasons.items()),
+            f": {words}" if words else "",
+        )
 
 
-_NOUNS: Final = {Signal.TRACES: "span", Signal.METRICS: "data point", Signal.LOGS: "log record"}
+def _counted(count: int, noun: str) -> str:
+    """`1 span`, `2 spans`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _all_done(jobs: Iterable[tuple[Worker, Job]], seconds: float) -> bool:
