@@ -101,7 +101,7 @@ def killed(manifest: Path, tmp_path: Path, state: Path) -> int:
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         files = list(state.glob("*.jsonl"))
-        if files and len(files[0].read_text().splitlines()) >= 2:
+        if files and len(files[0].read_text().splitlines()) >= 3:
             break
         time.sleep(0.1)
     process.send_signal(signal.SIGKILL)
@@ -175,25 +175,25 @@ def test_a_dead_process_keeps_its_identity(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Only a process of its own product, namespace and mode reports it, as what it was."""
-    first = manifest(collector.endpoint, "resource_attributes: {team: first}")
+    first = manifest(collector.endpoint, "resource_attributes: {team.name: first}")
     pid = killed(first, tmp_path, state)
     other = tmp_path / "other.yaml"
     other.write_text(
         f"metadata: {{name: {name}, version: 2.0.0, namespace: {namespace}}}\n"
         f"observability: {{telemetry: {{otlp_endpoint: '{collector.endpoint}', "
-        f"resource_attributes: {{team: second}}, sampling: {{prod: 1.0}}}}}}\n"
+        f"resource_attributes: {{team.name: second}}, sampling: {{prod: 1.0}}}}}}\n"
     )
     environ = {**os.environ, "FLOE_TELEMETRY_MANIFEST": str(other), "FLOE_MODE": mode}
     ran = run_python(ENDS, tmp_path, environ)
     assert ran.returncode == 0, ran.stderr
-    assert collector.span("floe.compile next").resource["team"] == "second"
+    assert collector.span("floe.compile next").resource["team.name"] == "second"
     assert bool(list(state.glob("*.jsonl"))) is not reported
     found = [span for span in collector.spans if span.name == "floe.compile outer"]
     if not reported:
         assert found == []
         assert run_python(ENDS, tmp_path, {**environ, "FLOE_TELEMETRY_MANIFEST": str(first), "FLOE_MODE": ""})
     outer = collector.span("floe.compile outer")
-    assert (outer.resource["team"], outer.resource["process.pid"]) == ("first", pid)
+    assert (outer.resource["team.name"], outer.resource["process.pid"]) == ("first", pid)
     assert outer.attributes["floe.product.version"] == "1.2.0"
     assert outer.attributes["floe.mode"] == "dev"
 
