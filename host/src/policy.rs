@@ -7,7 +7,7 @@ use crossbeam_queue::ArrayQueue;
 use wasmtime::Store;
 
 use crate::bindings::exports::floe::telemetry::collector::Deployment;
-use crate::bindings::exports::floe::telemetry::configuration::{Explained, Plan, Variable};
+use crate::bindings::exports::floe::telemetry::configuration::{Explained, Instrument, Plan, Variable};
 use crate::bindings::exports::floe::telemetry::describe::Info;
 use crate::bindings::exports::floe::telemetry::operations::{Beginning, Ending, OperationKind};
 use crate::bindings::exports::floe::telemetry::propagation::{Extraction, Headers};
@@ -265,6 +265,11 @@ impl Policy {
         let secret =
             self.call(|exports, store| exports.floe_telemetry_errors().call_names_secret(store, names))?;
         as_many(secret, names)
+    }
+
+    /// `metrics.instrument`: an application's own instrument as it is created, or what is wrong with it.
+    pub fn instrument(&self, asked: &Instrument) -> Result<Result<Instrument, Vec<Diagnostic>>, Problem> {
+        self.call(|exports, store| exports.floe_telemetry_metrics().call_instrument(store, asked))
     }
 
     /// Calls an instance of the pool. One that trapped is thrown away: it would answer nothing any more.

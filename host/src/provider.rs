@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use floe_telemetry_otlp::Exemplars;
 use opentelemetry::logs::LoggerProvider as _;
-use opentelemetry::metrics::{Counter as SdkCounter, Histogram, MeterProvider};
+use opentelemetry::metrics::{Counter as SdkCounter, Gauge, Histogram, MeterProvider, UpDownCounter};
 use opentelemetry::propagation::{Injector, TextMapPropagator};
 use opentelemetry::trace::{SpanContext, TracerProvider};
 use opentelemetry::{Context, InstrumentationScope, KeyValue, global};
@@ -88,7 +88,9 @@ pub(crate) struct Sdk {
 #[derive(Debug)]
 enum Instrument {
     Counter(SdkCounter<u64>),
+    UpDownCounter(UpDownCounter<f64>),
     Histogram(Histogram<f64>),
+    Gauge(Gauge<f64>),
 }
 
 impl TelemetryProvider {
@@ -367,7 +369,9 @@ impl Sdk {
         self.exemplars.offer(instrument, value, attributes, span, at);
         match self.instruments.get(instrument) {
             Some(Instrument::Counter(counter)) => counter.add(value as u64, attributes),
+            Some(Instrument::UpDownCounter(counter)) => counter.add(value, attributes),
             Some(Instrument::Histogram(histogram)) => histogram.record(value, attributes),
+            Some(Instrument::Gauge(gauge)) => gauge.record(value, attributes),
             None => {}
         }
     }
@@ -495,6 +499,20 @@ fn instruments(provider: &SdkMeterProvider, plan: &Plan) -> HashMap<String, Inst
                 InstrumentKind::Counter => Instrument::Counter(
                     meter
                         .u64_counter(name.clone())
+                        .with_unit(unit)
+                        .with_description(description)
+                        .build(),
+                ),
+                InstrumentKind::UpDownCounter => Instrument::UpDownCounter(
+                    meter
+                        .f64_up_down_counter(name.clone())
+                        .with_unit(unit)
+                        .with_description(description)
+                        .build(),
+                ),
+                InstrumentKind::Gauge => Instrument::Gauge(
+                    meter
+                        .f64_gauge(name.clone())
                         .with_unit(unit)
                         .with_description(description)
                         .build(),

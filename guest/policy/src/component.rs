@@ -3,19 +3,19 @@
 use std::cell::RefCell;
 
 use crate::bindings::exports::floe::telemetry::collector::{self, Deployment};
-use crate::bindings::exports::floe::telemetry::configuration::{Explained, Plan, Variable};
+use crate::bindings::exports::floe::telemetry::configuration::{Explained, Instrument, Plan, Variable};
 use crate::bindings::exports::floe::telemetry::describe::Info;
 use crate::bindings::exports::floe::telemetry::operations::{Beginning, Ending, OperationKind};
 use crate::bindings::exports::floe::telemetry::propagation::{Extraction, Headers};
 use crate::bindings::exports::floe::telemetry::sampling::{Decision, Pacing, SamplingIntent};
 use crate::bindings::exports::floe::telemetry::types::{Diagnostic, Exception, KeyValue, SpanKind};
 use crate::bindings::exports::floe::telemetry::{
-    configuration, describe, errors, operations, propagation, sampling,
+    configuration, describe, errors, metrics, operations, propagation, sampling,
 };
 use crate::configuration::configure;
 use crate::reader::Journal;
 use crate::trace_context::TraceParent;
-use crate::{Policy, attribute, deployment, error, operation, sampling as decisions, variables};
+use crate::{Policy, attribute, deployment, error, instrument, operation, sampling as decisions, variables};
 
 /// Version of `wit/` that this component is built against; a test compares the two.
 pub const CONTRACT: &str = "0.1.0";
@@ -144,6 +144,12 @@ impl errors::Guest for Component {
             let names_secret = |name: &String| policy.redactor().names_secret(name);
             names.iter().map(names_secret).collect()
         })
+    }
+}
+
+impl metrics::Guest for Component {
+    fn instrument(asked: Instrument) -> Result<Instrument, Vec<Diagnostic>> {
+        POLICY.with_borrow(|policy| instrument::checked(asked, policy.redactor()))
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::attribute::{self, attribute};
 use crate::bindings::exports::floe::telemetry::configuration::{Batches, Exporters, Logging, Plan, Variable};
 use crate::bindings::exports::floe::telemetry::sampling::ParentMode;
-use crate::bindings::exports::floe::telemetry::types::KeyValue;
+use crate::bindings::exports::floe::telemetry::types::{KeyValue, Signal};
 use crate::fields::Findings;
 use crate::instrument;
 use crate::manifest::resource::Identity;
@@ -26,6 +26,7 @@ pub struct Configuration {
     pub sampling: Sampling,
     telemetry: Telemetry,
     exporters: Exporters,
+    console: Vec<Signal>,
     batches: Batches,
     warnings: Findings,
 }
@@ -54,6 +55,7 @@ pub fn configure(
             } else {
                 Sampling::default()
             },
+            console: telemetry.console(identity.mode, &mut findings, journal),
             exporters: telemetry.exporters(variables, &mut findings, journal),
             batches: telemetry.batches(journal),
             identity,
@@ -136,8 +138,10 @@ impl Configuration {
             attributes,
             sampler: self.sampling.plan(),
             interval: self.telemetry.interval(),
+            cardinality: self.telemetry.cardinality(),
             baggage: self.telemetry.baggage.attributes,
             exporters: self.exporters,
+            console: self.console,
             batches: self.batches,
             shutdown: self.telemetry.shutdown,
             logging: Logging {

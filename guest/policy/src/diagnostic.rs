@@ -33,6 +33,16 @@ pub const LIKE_A_BACKEND: &str = "FLOE-M013";
 pub const CONFLICT: &str = "FLOE-M014";
 /// Credentials that go out unencrypted.
 pub const NOT_ENCRYPTED: &str = "FLOE-M015";
+/// Telemetry that is to be printed where it must go to a Collector.
+pub const CONSOLE_OUTSIDE_DEV: &str = "FLOE-M016";
+/// A name that an instrument cannot have.
+pub const WRONG_INSTRUMENT: &str = "FLOE-I001";
+/// The name of an instrument of floe's or of OpenTelemetry's own.
+pub const RESERVED_INSTRUMENT: &str = "FLOE-I002";
+/// A unit that an instrument cannot have.
+pub const WRONG_UNIT: &str = "FLOE-I003";
+/// Boundaries that an instrument cannot have.
+pub const WRONG_BOUNDARIES: &str = "FLOE-I004";
 /// A `traceparent` header that is not one.
 pub const TRACEPARENT: &str = "FLOE-P001";
 /// A `tracestate` header that is not one.

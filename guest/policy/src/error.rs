@@ -12,7 +12,7 @@ const MOST_STACKTRACE: usize = 32 * 1024;
 
 /// Names and cleans an exception.
 pub fn classify(error: &Exception, redactor: &Redactor) -> Exception {
-    let clean = |text: &str, most| bounded(&redactor.redact(head(text, 4 * most)), most, redactor);
+    let clean = |text: &str, most| clean(text, most, redactor);
     let mut types: Vec<String> = std::iter::once(error_type(&error.type_, &error.message))
         .chain(error.causes.iter().map(|cause| error_type(cause, "")))
         .collect();
@@ -81,6 +81,11 @@ fn named_error(line: &str) -> Option<&str> {
 /// The first bytes, cut between characters. What is cut here is never shown, so that a secret cannot hide behind the cut.
 fn head(text: &str, most: usize) -> &str {
     text.get(..text.floor_char_boundary(most)).unwrap_or(text)
+}
+
+/// A text redacted, and cut to so many bytes.
+pub fn clean(text: &str, most: usize, redactor: &Redactor) -> String {
+    bounded(&redactor.redact(head(text, 4 * most)), most, redactor)
 }
 
 /// The text, or its head redacted again: a cut may leave a half of what redaction wrote.

@@ -94,9 +94,10 @@ pub fn read(
 
 /// What an environment overrides is checked wherever the manifest is, with what it makes wrong of the rest.
 fn environments(sources: &Sources, findings: &mut Findings) {
-    let check = |document: &Node| {
+    let check = |document: &Node, mode| {
         let (mut findings, mut journal) = (Findings::new(), Journal::default());
         let telemetry = of(document, sources.configured, &mut findings, &mut journal);
+        telemetry.console(mode, &mut findings, &mut journal);
         telemetry.exporters(&[], &mut findings, &mut journal);
         findings
     };
@@ -105,10 +106,10 @@ fn environments(sources: &Sources, findings: &mut Findings) {
         return;
     }
     // Variables may mend what is wrong without any override.
-    let without = check(sources.document());
+    let without = check(sources.document(), Mode::default());
     for mode in modes {
         let own = Layer::Environment(mode).path(TELEMETRY);
-        for mut found in check(&sources.environment(mode)) {
+        for mut found in check(&sources.environment(mode), mode) {
             if found.path.starts_with(&own) {
                 findings.push(found);
             } else if !without.contains(&found) && !findings.contains(&found) {

@@ -19,7 +19,7 @@ enum Form {
     Boolean,
     /// `true` is false.
     Disabled,
-    /// `otlp` or `none`.
+    /// `otlp`, `console` or `none`.
     Exporter,
     /// `key1=value1,key2=value2`, of which the host looks the values up.
     Headers,
@@ -57,7 +57,7 @@ const TABLE: [Row; 58] = [
         Text,
     ),
     ("OTEL_EXPORTER_OTLP_CLIENT_KEY", &["tls", "key_file"], Text),
-    ("OTEL_TRACES_EXPORTER", &["traces", "enabled"], Exporter),
+    ("OTEL_TRACES_EXPORTER", &["traces"], Exporter),
     (
         "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
         &["traces", "otlp_endpoint"],
@@ -103,7 +103,7 @@ const TABLE: [Row; 58] = [
         &["traces", "tls", "key_file"],
         Text,
     ),
-    ("OTEL_METRICS_EXPORTER", &["metrics", "enabled"], Exporter),
+    ("OTEL_METRICS_EXPORTER", &["metrics"], Exporter),
     (
         "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
         &["metrics", "otlp_endpoint"],
@@ -159,7 +159,7 @@ const TABLE: [Row; 58] = [
         &["metrics", "export_timeout_millis"],
         Number,
     ),
-    ("OTEL_LOGS_EXPORTER", &["logs", "enabled"], Exporter),
+    ("OTEL_LOGS_EXPORTER", &["logs"], Exporter),
     (
         "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
         &["logs", "otlp_endpoint"],
@@ -301,11 +301,19 @@ fn read(
             "false" => None,
             _ => ignored(name, text, "`true` or `false`", findings),
         },
-        Exporter => match lower.as_str() {
-            "otlp" => of(Value::Boolean(true)),
-            "none" => of(Value::Boolean(false)),
-            _ => ignored(name, text, "`otlp` or `none`", findings),
-        },
+        Exporter => {
+            let settings: &[(&str, bool)] = match lower.as_str() {
+                "otlp" => &[("enabled", true), ("console", false)],
+                "console" => &[("enabled", true), ("console", true)],
+                "none" => &[("enabled", false)],
+                _ => return ignored(name, text, "`otlp`, `console` or `none`", findings),
+            };
+            let node = |value| Node::of(Layer::Variable(name), Value::Boolean(value));
+            let keyed = settings
+                .iter()
+                .map(|(key, value)| (Key::new((*key).to_owned()), node(*value)));
+            of(Value::Mapping(keyed.collect()))
+        }
         Headers => headers(name, text, findings),
         Attributes => attributes(name, text, findings),
         Sampler => sampler(name, text, variables, findings),

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use floe_policy::bindings::exports::floe::telemetry::{
-    collector, configuration, errors, operations, propagation, sampling,
+    collector, configuration, errors, metrics, operations, propagation, sampling,
 };
 use floe_policy::component::Component;
 use serde::Serialize;
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use configuration::Guest as _;
 use errors::Guest as _;
+use metrics::Guest as _;
 use operations::Guest as _;
 use propagation::Guest as _;
 use sampling::Guest as _;
@@ -40,7 +41,7 @@ fn call(function: &str, arguments: Value) -> Result<Value, Box<dyn Error>> {
             apply(
                 arguments,
                 |(manifest, variables, settings)| match Component::configure(manifest, variables, settings) {
-                    Ok(plan) => json!({"ok": to_wit(json!(plan))}),
+                    Ok(plan) => json!({"ok": signals(to_wit(json!(plan)), "/console")}),
                     Err(found) => json!({"err": to_wit(json!(found))}),
                 },
             )?
@@ -56,7 +57,7 @@ fn call(function: &str, arguments: Value) -> Result<Value, Box<dyn Error>> {
             apply(
                 arguments,
                 |(manifest, variables)| match <Component as collector::Guest>::plan(manifest, variables) {
-                    Ok(deployment) => json!({"ok": signals(to_wit(json!(deployment)))}),
+                    Ok(deployment) => json!({"ok": destinations(to_wit(json!(deployment)))}),
                     Err(found) => json!({"err": to_wit(json!(found))}),
                 },
             )?
@@ -71,6 +72,10 @@ fn call(function: &str, arguments: Value) -> Result<Value, Box<dyn Error>> {
         "sampling.pace" => apply(arguments, |(a, b, c, d)| Component::pace(a, b, c, d))?,
         "operations.begin" => apply(arguments, |(a, b, c)| Component::begin(a, b, c))?,
         "operations.end" => apply(arguments, |(a, b, c, d, e, f)| Component::end(a, b, c, d, e, f))?,
+        "metrics.instrument" => apply(arguments, |(asked,)| match Component::instrument(asked) {
+            Ok(instrument) => json!({"ok": to_wit(json!(instrument))}),
+            Err(found) => json!({"err": to_wit(json!(found))}),
+        })?,
         "errors.classify" => apply(arguments, |(a,)| Component::classify(a))?,
         "errors.redact" => apply(arguments, |(a,)| Component::redact(a))?,
         "errors.names-secret" => apply(arguments, |(a,)| Component::names_secret(a))?,
@@ -108,7 +113,7 @@ fn to_wit(value: Value) -> Value {
                 Value::String(case) if ENUMS.contains(&key.as_str()) => (key, Value::String(kebab(&case))),
                 // A variant's case is a key in camel case.
                 value if key.starts_with(char::is_uppercase) => (kebab(&key), to_wit(value)),
-                value => (key.trim_end_matches('_').to_owned(), to_wit(value)),
+                value => (key.trim_end_matches('_').replace('_', "-"), to_wit(value)),
             })
             .collect(),
         other => other,
@@ -116,22 +121,26 @@ fn to_wit(value: Value) -> Value {
 }
 
 /// The signals of destinations are cases in a list.
-fn signals(mut deployment: Value) -> Value {
+fn destinations(mut deployment: Value) -> Value {
     let destinations = deployment.get_mut("destinations").and_then(Value::as_array_mut);
-    for signal in destinations
-        .into_iter()
-        .flatten()
-        .filter_map(|destination| destination.get_mut("signals")?.as_array_mut())
-        .flatten()
-    {
-        if let Value::String(case) = signal {
-            *case = kebab(case);
-        }
+    for destination in destinations.into_iter().flatten() {
+        *destination = signals(destination.take(), "/signals");
     }
     deployment
 }
 
-/// Arguments that are enums stand alone; no other argument is spelled like a case.
+/// A record whose list of signals stands at a pointer.
+fn signals(mut record: Value, pointer: &str) -> Value {
+    let list = record.pointer_mut(pointer).and_then(Value::as_array_mut);
+    for signal in list.into_iter().flatten() {
+        if let Value::String(case) = signal {
+            *case = kebab(case);
+        }
+    }
+    record
+}
+
+/// Arguments that are enums stand alone, or are the kind of an instrument; no other argument is spelled like a case.
 fn to_rust(value: Value) -> Value {
     const CASES: [&str; 19] = [
         "pipeline-run",
@@ -158,7 +167,11 @@ fn to_rust(value: Value) -> Value {
         Value::String(case) if CASES.contains(&case.as_str()) => Value::String(camel(&case)),
         Value::Object(fields) => fields
             .into_iter()
-            .map(|(key, value)| (if key == "type" { "type_".to_owned() } else { key }, value))
+            .map(|(key, value)| match (key.as_str(), value) {
+                ("kind", Value::String(case)) => (key, Value::String(camel(&case))),
+                ("type", value) => ("type_".to_owned(), value),
+                (_, value) => (key, value),
+            })
             .collect(),
         other => other,
     }

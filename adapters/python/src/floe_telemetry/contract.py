@@ -74,7 +74,9 @@ class InstrumentKind(StrEnum):
     """Kind of an instrument."""
 
     COUNTER = "counter"
+    UP_DOWN_COUNTER = "up-down-counter"
     HISTOGRAM = "histogram"
+    GAUGE = "gauge"
 
 
 class SpanKind(StrEnum):
@@ -297,7 +299,7 @@ class Sampler(NamedTuple):
 
 
 class Instrument(NamedTuple):
-    """One instrument that operations record on."""
+    """One instrument: of those that operations record on, or an application's own."""
 
     name: str
     kind: InstrumentKind
@@ -314,10 +316,13 @@ class ExceptionSignals(NamedTuple):
 
 
 class LongOperations(NamedTuple):
-    """Operations that take long: interval of heartbeats, and when one is abandoned (0: never), in seconds."""
+    """Operations that take long: interval of heartbeats, and when one is abandoned (0: never), in seconds;
+    whether a tick that started nothing becomes a span.
+    """
 
     heartbeat: int
     abandoned: int
+    skipped_ticks: bool
 
 
 class Plan(NamedTuple):
@@ -330,8 +335,12 @@ class Plan(NamedTuple):
     sampler: Sampler
     baggage: list[str]
     exporters: Exporters
+    console: list[Signal]
+    """Signals that are printed instead of exported."""
     batches: Batches
     interval: int
+    cardinality: int
+    """Most attribute sets of one instrument."""
     shutdown: int
     logging: Logging
     exceptions: ExceptionSignals

@@ -21,6 +21,7 @@ from floe_telemetry.contract import (
     Extraction,
     Headers,
     Info,
+    Instrument,
     Measurement,
     OperationKind,
     Outcome,
@@ -54,6 +55,7 @@ WORLD: Final = World(
         "sampling": ("intent", "decide", "pace"),
         "operations": ("begin", "end"),
         "errors": ("classify", "redact", "names-secret"),
+        "metrics": ("instrument",),
         "collector": ("plan",),
     },
     wasi_limits=LINEAR,
@@ -274,6 +276,13 @@ class Policy:
                 "FLOE-C006", "names-secret answers another number of names", "report it to the author"
             )
         return list(found)
+
+    def instrument(self, asked: Instrument) -> Instrument:
+        """An application's own instrument as it is created. Raises [`Rejected`] with all that is wrong."""
+        found = self._call("metrics.instrument", records.instrument_record(asked))
+        if isinstance(found, list):
+            raise Rejected(records.diagnostics(found))
+        return records.instrument(found)
 
     def _redact(self, texts: list[str], size: int) -> list[str]:
         found = self._call("errors.redact", texts, seconds=LINEAR.seconds * (1 + size / _REDACT_BYTES))

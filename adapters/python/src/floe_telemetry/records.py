@@ -56,7 +56,7 @@ def from_json(value: Any) -> Any:
     return [from_json(each) for each in value] if isinstance(value, list) else value
 
 
-_RESULTS: Final = {"configuration.configure", "collector.plan", "backends.render"}
+_RESULTS: Final = {"configuration.configure", "collector.plan", "metrics.instrument", "backends.render"}
 """Functions that answer with either a record or a list of diagnostics."""
 
 
@@ -124,8 +124,10 @@ def plan(found: Any) -> contract.Plan:
             _exporter(found.exporters.metrics),
             _exporter(found.exporters.logs),
         ),
+        console=_signals(found.console),
         batches=contract.Batches(_batch(found.batches.spans), _batch(found.batches.logs)),
         interval=found.interval,
+        cardinality=found.cardinality,
         shutdown=found.shutdown,
         logging=contract.Logging(
             found.logging.level,
@@ -133,18 +135,35 @@ def plan(found: Any) -> contract.Plan:
             found.logging.json,
         ),
         exceptions=contract.ExceptionSignals(found.exceptions.event, found.exceptions.log),
-        operations=contract.LongOperations(found.operations.heartbeat, found.operations.abandoned),
-        instruments=[
-            contract.Instrument(
-                each.name,
-                contract.InstrumentKind(each.kind),
-                each.unit,
-                each.description,
-                list(each.boundaries),
-            )
-            for each in found.instruments
-        ],
+        operations=contract.LongOperations(
+            found.operations.heartbeat,
+            found.operations.abandoned,
+            getattr(found.operations, "skipped-ticks"),
+        ),
+        instruments=[instrument(each) for each in found.instruments],
         warnings=diagnostics(found.warnings),
+    )
+
+
+def instrument(found: Any) -> contract.Instrument:
+    """An instrument."""
+    return contract.Instrument(
+        found.name,
+        contract.InstrumentKind(found.kind),
+        found.unit,
+        found.description,
+        list(found.boundaries),
+    )
+
+
+def instrument_record(asked: contract.Instrument) -> Record:
+    """An instrument as an argument."""
+    return Record(
+        name=text(asked.name),
+        kind=asked.kind.value,
+        unit=text(asked.unit),
+        description=text(asked.description),
+        boundaries=[float(each) for each in asked.boundaries],
     )
 
 

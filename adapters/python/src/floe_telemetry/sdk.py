@@ -265,10 +265,16 @@ def _policy_attributes(policy: Policy) -> dict[str, str]:
 def _recorders(meter: metrics.Meter, plan: Plan) -> dict[str, Callable[[float, Attributes, Context], None]]:
     recorders: dict[str, Callable[[float, Attributes, Context], None]] = {}
     for each in plan.instruments:
-        if each.kind is InstrumentKind.COUNTER:
-            recorders[each.name] = meter.create_counter(each.name, each.unit, each.description).add
-        else:
-            recorders[each.name] = meter.create_histogram(
-                each.name, each.unit, each.description, explicit_bucket_boundaries_advisory=each.boundaries
-            ).record
+        described = each.name, each.unit, each.description
+        match each.kind:
+            case InstrumentKind.COUNTER:
+                recorders[each.name] = meter.create_counter(*described).add
+            case InstrumentKind.UP_DOWN_COUNTER:
+                recorders[each.name] = meter.create_up_down_counter(*described).add
+            case InstrumentKind.GAUGE:
+                recorders[each.name] = meter.create_gauge(*described).set
+            case InstrumentKind.HISTOGRAM:
+                recorders[each.name] = meter.create_histogram(
+                    *described, explicit_bucket_boundaries_advisory=each.boundaries
+                ).record
     return recorders

@@ -32,6 +32,7 @@ const TIMEOUT: u32 = 10_000;
 /// Settings of exports that a signal may have of its own.
 #[derive(Debug, Default, Clone)]
 pub struct Target {
+    console: Option<Written<bool>>,
     endpoint: Option<Endpoint>,
     protocol: Option<Protocol>,
     insecure: Option<bool>,
@@ -44,6 +45,12 @@ pub struct Target {
 
 impl Settings for Target {
     fn visit<V: Visitor>(&mut self, visitor: &mut V) {
+        visitor.maybe(
+            "console",
+            "Whether telemetry is printed on standard error instead of sent to a Collector; false by default. In dev only.",
+            WithPlace(Boolean),
+            &mut self.console,
+        );
         visitor.maybe(
             "otlp_endpoint",
             "Base URL of an OTLP Collector; `/v1/traces` and so on are added for http/protobuf. By default the protocol's port on localhost. Of a single signal it is used as it is.",
@@ -150,6 +157,11 @@ pub struct Signal<'a> {
 }
 
 impl Target {
+    /// Whether a signal is printed instead of exported: as it says itself, or as all signals' settings (`common`) say.
+    pub fn console<'a>(&'a self, common: &'a Self) -> Option<&'a Written<bool>> {
+        self.console.as_ref().or(common.console.as_ref())
+    }
+
     /// The exporter of a signal: what the signal does not say, all signals' settings (`common`) do.
     pub fn exporter(
         &self,

@@ -1,7 +1,7 @@
-//! `operations` and `exceptions`: how long operations may take, and how failures are told.
+//! `operations` and `exceptions`: how long operations may take, which become spans, and how failures are told.
 
 use crate::bindings::exports::floe::telemetry::configuration::{ExceptionSignals, LongOperations};
-use crate::kinds::{Choice, Integer};
+use crate::kinds::{Boolean, Choice, Integer};
 use crate::settings::{Settings, Visitor};
 
 /// Longest time, in seconds: 30 days.
@@ -12,6 +12,7 @@ const LONGEST: u32 = 2_592_000;
 pub struct OperationSettings {
     heartbeat: u32,
     abandoned: u32,
+    skipped_ticks: bool,
 }
 
 impl Default for OperationSettings {
@@ -19,6 +20,7 @@ impl Default for OperationSettings {
         Self {
             heartbeat: 60,
             abandoned: 86_400,
+            skipped_ticks: false,
         }
     }
 }
@@ -37,6 +39,12 @@ impl Settings for OperationSettings {
             Integer(0..=LONGEST),
             &mut self.abandoned,
         );
+        visitor.setting(
+            "skipped_ticks",
+            "Whether a sensor's or a schedule's tick that started nothing becomes a span. It is measured in any case.",
+            Boolean,
+            &mut self.skipped_ticks,
+        );
     }
 }
 
@@ -46,6 +54,7 @@ impl OperationSettings {
         LongOperations {
             heartbeat: self.heartbeat,
             abandoned: self.abandoned,
+            skipped_ticks: self.skipped_ticks,
         }
     }
 }

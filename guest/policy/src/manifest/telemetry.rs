@@ -1,6 +1,5 @@
 //! `observability.telemetry`: all that a process needs to know.
 
-use super::MILLISECONDS;
 use super::baggage::BaggageKeys;
 use super::batch::BatchProcessor;
 use super::collector::Collector;
@@ -10,9 +9,13 @@ use super::operations::{ExceptionSettings, OperationSettings};
 use super::redaction::RedactionSettings;
 use super::resource::ResourceAttributes;
 use super::sampling::SamplingSettings;
+use super::{ITEMS, MILLISECONDS, Mode};
 use crate::bindings::exports::floe::telemetry::configuration::{Batch, Batches, Exporters, Variable};
+use crate::bindings::exports::floe::telemetry::types::Signal;
+use crate::diagnostic;
 use crate::fields::Findings;
 use crate::kinds::{Boolean, Integer};
+use crate::layers::{Layer, TELEMETRY};
 use crate::reader::Journal;
 use crate::settings::{Settings, Visitor};
 
@@ -33,7 +36,7 @@ pub struct Telemetry {
     pub logging: LoggingSettings,
     /// Exceptions.
     pub exceptions: ExceptionSettings,
-    /// Operations that take long.
+    /// Operations that take long or do nothing.
     pub operations: OperationSettings,
     /// Redaction.
     pub redaction: RedactionSettings,
@@ -106,7 +109,11 @@ impl Settings for Telemetry {
         visitor.section("baggage", "Baggage.", &mut self.baggage);
         visitor.section("logging", "What is logged, and how.", &mut self.logging);
         visitor.section("exceptions", "How exceptions are told.", &mut self.exceptions);
-        visitor.section("operations", "Operations that take long.", &mut self.operations);
+        visitor.section(
+            "operations",
+            "Operations that take long, and ticks that start nothing.",
+            &mut self.operations,
+        );
         visitor.section(
             "redaction",
             "What is masked in all telemetry, beside what everybody knows to be a secret.",
@@ -127,7 +134,44 @@ impl Settings for Telemetry {
 }
 
 impl Telemetry {
-    /// The exporter of each signal.
+    /// The signals that are printed instead of exported. Outside dev telemetry goes to a Collector.
+    pub fn console(&self, mode: Mode, findings: &mut Findings, journal: &mut Journal) -> Vec<Signal> {
+        let mut printed = Vec::new();
+        for (signal, name, enabled, target) in [
+            (Signal::Traces, "traces", self.traces.enabled, &self.traces.target),
+            (
+                Signal::Metrics,
+                "metrics",
+                self.metrics.enabled,
+                &self.metrics.target,
+            ),
+            (Signal::Logs, "logs", self.logs.enabled, &self.logs.target),
+        ] {
+            let console = target.console(&self.target);
+            journal.derive(
+                &format!("{TELEMETRY}.{name}.console"),
+                console.is_some_and(|console| console.value),
+                &format!("{TELEMETRY}.console"),
+            );
+            let Some(console) = console.filter(|console| self.enabled && enabled && console.value) else {
+                continue;
+            };
+            if mode != Mode::Dev {
+                findings.push(console.place.error(
+                    diagnostic::CONSOLE_OUTSIDE_DEV,
+                    format!("telemetry is printed in dev only, and this is {}", mode.word()),
+                    match console.layer {
+                        Layer::Variable(_) => "unset the variable, or set it to otlp",
+                        _ => "take `console` out, or write it below environments.dev",
+                    },
+                ));
+            }
+            printed.push(signal);
+        }
+        printed
+    }
+
+    /// The exporter of each signal that is neither switched off nor printed.
     pub fn exporters(
         &self,
         variables: &[Variable],
@@ -135,6 +179,7 @@ impl Telemetry {
         journal: &mut Journal,
     ) -> Exporters {
         let mut exporter = |name, enabled: bool, target: &Target, limit| {
+            let enabled = enabled && !target.console(&self.target).is_some_and(|console| console.value);
             let signal = exporter::Signal {
                 name,
                 limit,
@@ -183,7 +228,12 @@ impl Telemetry {
         self.metrics.interval
     }
 
-    /// Whether spans are exported.
+    /// Most attribute sets of one instrument.
+    pub fn cardinality(&self) -> u32 {
+        self.metrics.cardinality
+    }
+
+    /// Whether spans are exported or printed.
     pub fn has_traces(&self) -> bool {
         self.traces.enabled
     }
@@ -227,6 +277,7 @@ struct Metrics {
     target: Target,
     interval: u32,
     timeout: Option<u32>,
+    cardinality: u32,
 }
 
 impl Default for Metrics {
@@ -236,6 +287,7 @@ impl Default for Metrics {
             target: Target::default(),
             interval: 60_000,
             timeout: None,
+            cardinality: 2_000,
         }
     }
 }
@@ -264,6 +316,12 @@ impl Settings for Metrics {
             &mut self.interval,
         );
         visitor.maybe("export_timeout_millis", "Longest time for one export, in milliseconds; where timeout_millis is written as well, the shorter holds.", Integer(MILLISECONDS), &mut self.timeout);
+        visitor.setting(
+            "cardinality_limit",
+            "Most attribute sets of one instrument; what has another one is recorded with `otel.metric.overflow=true`.",
+            Integer(ITEMS),
+            &mut self.cardinality,
+        );
     }
 }
 
