@@ -140,6 +140,20 @@ build: _policy
 wheel: _python
     {{python}} -m build --no-isolation --wheel --outdir dist adapters/python
 
+# The command as a wheel for this platform, into dist/. PROFILE: release, or dev for a quick one.
+wheel-cli PROFILE='release': _policy
+    tests/package/wheel.sh {{cache}} {{PROFILE}} dist
+
+# The crates, with the component in them, into the target directory's package/: each is built from its package alone.
+package: _policy
+    tests/package/crates.sh {{component}}
+    env -u FLOE_POLICY_COMPONENT cargo package --locked --workspace --allow-dirty
+
+# The packages as their users have them: the command's wheel in a fresh environment, and a program against the crates outside this tree.
+test-package: _policy
+    tests/package/test_wheel.sh {{cache}} {{component}}
+    tests/package/test_crates.sh {{component}}
+
 # Pins Python's packages anew. Rust's are in Cargo.lock.
 lock:
     {{python}} -m uv pip compile --generate-hashes --universal --python-version 3.11 --only-binary :all: --no-strip-extras --no-emit-index-url --no-emit-find-links --custom-compile-command 'just lock' --output-file tests/requirements.txt tests/requirements.in

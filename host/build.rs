@@ -1,5 +1,5 @@
-//! Embeds the policy component: the one that `FLOE_POLICY_COMPONENT` names, or else one built here from `guest/policy`. With the feature `backends` also the
-//! built-in backends, which stand beside it.
+//! Embeds the policy component: the one that `FLOE_POLICY_COMPONENT` names, or else one built here from `guest/policy`, or else, in the packaged crate, which is
+//! without these sources, the one in `component/`. With the feature `backends` also the built-in backends, which stand beside it.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -21,7 +21,13 @@ fn embed() -> Result<(), String> {
     println!("cargo::rerun-if-env-changed=FLOE_POLICY_COMPONENT");
     let policy = match env::var_os("FLOE_POLICY_COMPONENT") {
         Some(file) => PathBuf::from(file),
-        None => build()?,
+        None if Path::new(&variable("CARGO_MANIFEST_DIR")?)
+            .join("../guest/policy")
+            .is_dir() =>
+        {
+            build()?
+        }
+        None => packaged()?,
     };
     copy(&policy, "FLOE_POLICY_COMPONENT_FILE")?;
     if env::var_os("CARGO_FEATURE_BACKENDS").is_some() {
@@ -41,6 +47,19 @@ fn copy(source: &Path, name: &str) -> Result<(), String> {
     fs::copy(source, &copy).map_err(|error| format!("{}: {error}", source.display()))?;
     println!("cargo::rustc-env={name}={}", copy.display());
     Ok(())
+}
+
+/// The component that `just package` puts into the crate.
+fn packaged() -> Result<PathBuf, String> {
+    let file = Path::new(&variable("CARGO_MANIFEST_DIR")?).join("component/floe_policy.wasm");
+    if file.is_file() {
+        Ok(file)
+    } else {
+        Err(format!(
+            "{} is missing: make the crate with `just package`, or name a component with FLOE_POLICY_COMPONENT",
+            file.display()
+        ))
+    }
 }
 
 fn build() -> Result<PathBuf, String> {

@@ -3,7 +3,7 @@
 
 wasmtime::component::bindgen!({
     world: "policy",
-    path: "../wit",
+    path: "wit",
     additional_derives: [PartialEq],
 });
 
@@ -12,7 +12,7 @@ wasmtime::component::bindgen!({
 pub mod telemetry_backends {
     wasmtime::component::bindgen!({
         world: "telemetry-backends",
-        path: "../wit",
+        path: "wit",
         additional_derives: [PartialEq],
         with: { "floe:telemetry/types@0.1.0": crate::bindings::exports::floe::telemetry::types },
     });

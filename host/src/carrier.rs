@@ -112,6 +112,16 @@ impl Environment {
             .collect()
     }
 
+    /// The variables of this process that name a file of ours, by absolute paths: a child may run in another directory.
+    pub(crate) fn of_paths() -> Self {
+        let path = |name: &str| {
+            let value = std::env::var_os(name).filter(|value| !value.is_empty())?;
+            let path = std::path::absolute(value).ok()?;
+            Some((name.to_owned(), path.into_os_string().into_string().ok()?))
+        };
+        PATHS.into_iter().filter_map(path).collect()
+    }
+
     /// The variables.
     pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
         self.0
@@ -119,6 +129,13 @@ impl Environment {
             .map(|(name, value)| (OsStr::new(name), OsStr::new(value)))
     }
 }
+
+/// The variables that name a file or a directory of ours.
+const PATHS: [&str; 3] = [
+    crate::MANIFEST_VARIABLE,
+    crate::component::VARIABLE,
+    "FLOE_TELEMETRY_BACKENDS",
+];
 
 impl FromIterator<(String, String)> for Environment {
     /// Variables whose names are not normalized carry no context, and are left out.

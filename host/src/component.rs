@@ -13,7 +13,7 @@ use crate::instance::State;
 use crate::policy;
 
 /// The variable that names another component than the one this crate carries.
-const VARIABLE: &str = "FLOE_TELEMETRY_COMPONENT";
+pub(crate) const VARIABLE: &str = "FLOE_TELEMETRY_COMPONENT";
 const HELP: &str =
     "build one with `just policy`, or unset FLOE_TELEMETRY_COMPONENT to use the built-in policy";
 

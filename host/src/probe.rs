@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use floe_telemetry_otlp::{Accepted, Failure, Observer};
 use opentelemetry::logs::{AnyValue, LogRecord as _, Logger as _, LoggerProvider as _, Severity};
@@ -25,6 +25,9 @@ use crate::provider::resource;
 const SCOPE: &str = "floe-telemetry doctor";
 const NAME: &str = "floe.doctor";
 const MARK: &str = "floe.doctor.probe";
+
+/// How much longer than an export's time its outcome is waited for.
+const GRACE: Duration = Duration::from_millis(200);
 
 /// What becomes of an export: the SDK does not always say.
 type Outcome = Result<Accepted, Failure>;
@@ -56,7 +59,7 @@ pub struct Probes {
     pub logs: Option<Outcome>,
 }
 
-/// Sends one item of each signal through the exporters that the provider would build, each within `limit` and within the exporter's own timeout.
+/// Sends one item of each signal, all at once, through the exporters that the provider would build, each within `limit` and within the exporter's own timeout.
 /// On problems with what the plan refers to, all of them are returned.
 pub fn probe(
     policy: &Policy,
@@ -87,53 +90,70 @@ pub fn probe(
         (records, sent_records),
     ] = [outcome(), outcome(), outcome()];
     let built = exporters(&bounded, policy, manifest, [spans, points, records])?;
-    // An exporter keeps its time: this is longer.
-    let wait = |sent: &Receiver<Outcome>| {
-        sent.recv_timeout(limit.saturating_mul(2))
+    // An exporter keeps its time, and says more than that it is over.
+    let deadline = Instant::now() + limit + GRACE;
+    let wait = |sent: Receiver<Outcome>| {
+        sent.recv_timeout(deadline.saturating_duration_since(Instant::now()))
             .unwrap_or(Err(Failure::Timeout(limit)))
     };
     let resource = resource(policy, plan);
     let mark = || KeyValue::new(MARK, true);
     let traces = built.spans.map(|exporter| {
-        let provider = SdkTracerProvider::builder()
-            .with_resource(resource.clone())
-            .with_sampler(Sampler::AlwaysOn)
-            .with_simple_exporter(Described::new(exporter, plan))
-            .build();
-        let mut span = provider.tracer(SCOPE).start(NAME);
-        span.set_attribute(mark());
-        span.end();
-        wait(&sent_spans)
+        let resource = resource.clone();
+        let exporter = Described::new(exporter, plan);
+        sent(move || {
+            let provider = SdkTracerProvider::builder()
+                .with_resource(resource)
+                .with_sampler(Sampler::AlwaysOn)
+                .with_simple_exporter(exporter)
+                .build();
+            let mut span = provider.tracer(SCOPE).start(NAME);
+            span.set_attribute(mark());
+            span.end();
+        });
+        sent_spans
     });
     let metrics = built.metrics.map(|exporter| {
-        let provider = SdkMeterProvider::builder()
-            .with_resource(resource.clone())
-            .with_reader(PeriodicReader::builder(exporter).build())
-            .build();
-        provider.meter(SCOPE).u64_counter(NAME).build().add(1, &[mark()]);
-        // Ending sends what was recorded, once.
-        let _ = provider.shutdown();
-        wait(&sent_points)
+        let resource = resource.clone();
+        sent(move || {
+            let provider = SdkMeterProvider::builder()
+                .with_resource(resource)
+                .with_reader(PeriodicReader::builder(exporter).build())
+                .build();
+            provider.meter(SCOPE).u64_counter(NAME).build().add(1, &[mark()]);
+            // Ending sends what was recorded, once.
+            let _ = provider.shutdown();
+        });
+        sent_points
     });
     let logs = built.logs.map(|exporter| {
-        let provider = SdkLoggerProvider::builder()
-            .with_resource(resource)
-            .with_simple_exporter(exporter)
-            .build();
-        let logger = provider.logger(SCOPE);
-        let mut record = logger.create_log_record();
-        record.set_severity_number(Severity::Info);
-        record.set_severity_text("INFO");
-        record.set_body(NAME.into());
-        record.add_attribute(Key::new(MARK), AnyValue::Boolean(true));
-        logger.emit(record);
-        wait(&sent_records)
+        sent(move || {
+            let provider = SdkLoggerProvider::builder()
+                .with_resource(resource)
+                .with_simple_exporter(exporter)
+                .build();
+            let logger = provider.logger(SCOPE);
+            let mut record = logger.create_log_record();
+            record.set_severity_number(Severity::Info);
+            record.set_severity_text("INFO");
+            record.set_body(NAME.into());
+            record.add_attribute(Key::new(MARK), AnyValue::Boolean(true));
+            logger.emit(record);
+        });
+        sent_records
     });
     Ok(Probes {
-        traces,
-        metrics,
-        logs,
+        traces: traces.map(wait),
+        metrics: metrics.map(wait),
+        logs: logs.map(wait),
     })
+}
+
+/// Sends on a thread of its own. Without one nothing is sent, which its outcome says by the time that passes.
+fn sent(send: impl FnOnce() + Send + 'static) {
+    let _ = std::thread::Builder::new()
+        .name("floe-telemetry-probe".to_owned())
+        .spawn(send);
 }
 
 fn within(exporter: &Exporter, limit: Duration) -> Exporter {

@@ -173,9 +173,9 @@ impl TelemetryProvider {
         &self.context
     }
 
-    /// The variables with which a child process continues `context`.
+    /// The variables with which a child process continues `context`, and finds the manifest and the component wherever it runs.
     pub fn environment(&self, context: &Context) -> Environment {
-        self.injected(context, Environment::default())
+        self.injected(context, Environment::of_paths())
     }
 
     /// The tags with which a Dagster run continues `context`.

@@ -1,17 +1,22 @@
 //! How far a connection to a Collector comes, step by step, for whoever asks why nothing arrives.
 
+use std::error::Error;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::Uri;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::proxy::Tunnel;
+use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ProtocolVersion};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tower_service::Service;
 
 use crate::collector::{Collector, Transport};
 use crate::failure::{BuildError, tls_error};
@@ -21,14 +26,17 @@ use crate::tls::Tls;
 /// How long after the handshake a server may take to say that it does not want us: with TLS 1.3 it looks at a client's certificate only then.
 const SECOND_THOUGHT: Duration = Duration::from_millis(300);
 
-/// Where an endpoint is.
+/// Where an endpoint is, and the exporter's way to it.
 #[derive(Debug, Clone)]
 pub struct Reach {
+    url: Uri,
     host: String,
     port: u16,
+    /// The proxy that the exporter goes through.
+    proxy: Option<Intercept>,
     /// For an endpoint of `https`.
     tls: Option<ClientConfig>,
-    limit: Duration,
+    deadline: Instant,
     runtime: Runtime,
 }
 
@@ -70,7 +78,15 @@ pub enum Unreached {
     Name(String, String),
     /// Nobody listens there.
     #[error("{0} refuses the connection")]
-    Refused(SocketAddr),
+    Refused(String),
+    /// The proxy does not lead there.
+    #[error("the proxy {proxy} does not connect to the endpoint: {reason}")]
+    Proxy {
+        /// The proxy, without credentials.
+        proxy: String,
+        /// What it answered.
+        reason: String,
+    },
     /// No answer in time.
     #[error("no answer within {} ms", .0.as_millis())]
     Timeout(Duration),
@@ -86,8 +102,8 @@ pub enum Unreached {
 }
 
 impl Reach {
-    /// What leads to a Collector. Each step may take as long as `limit`.
-    pub fn new(collector: &Collector, runtime: &Runtime, limit: Duration) -> Result<Self, BuildError> {
+    /// What leads to a Collector. All steps together may take until `deadline`.
+    pub fn new(collector: &Collector, runtime: &Runtime, deadline: Instant) -> Result<Self, BuildError> {
         let wrong = |reason: String| BuildError::Endpoint {
             endpoint: collector.endpoint.clone(),
             reason,
@@ -98,6 +114,11 @@ impl Reach {
             .map_err(|error: http::uri::InvalidUri| wrong(error.to_string()))?;
         let secure = url.scheme_str() == Some("https");
         let host = url.host().ok_or_else(|| wrong("it has no host".to_owned()))?;
+        // The client of HTTP takes its proxies from the environment by the same rules; that of gRPC has none.
+        let proxy = match collector.transport {
+            Transport::HttpProtobuf => Matcher::from_system().intercept(&url),
+            Transport::Grpc => None,
+        };
         let tls = if secure {
             let mut config = collector.tls()?.current().config();
             // Asking for one only shows a server that has just the other.
@@ -111,19 +132,34 @@ impl Reach {
         };
         Ok(Self {
             // A literal address of IPv6 is in brackets.
-            host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
-            port: url.port_u16().unwrap_or(if secure { 443 } else { 80 }),
+            host: bare(host).to_owned(),
+            port: port(&url),
+            url,
+            proxy,
             tls,
-            limit,
+            deadline,
             runtime: runtime.clone(),
         })
     }
 
-    /// The addresses of the host.
+    /// The proxy on the way, without credentials.
+    pub fn proxy(&self) -> Option<String> {
+        self.proxy.as_ref().map(|proxy| {
+            let url = proxy.uri();
+            let scheme = url.scheme_str().unwrap_or("http");
+            format!("{scheme}://{}:{}", url.host().unwrap_or_default(), port(url))
+        })
+    }
+
+    /// The addresses of the host, or of the proxy on the way.
     pub fn resolve(&self) -> Result<Vec<SocketAddr>, Unreached> {
-        let nameless = |reason: String| Unreached::Name(self.host.clone(), reason);
+        let (host, port) = match self.proxy.as_ref().map(Intercept::uri) {
+            Some(url) => (bare(url.host().unwrap_or_default()).to_owned(), port(url)),
+            None => (self.host.clone(), self.port),
+        };
+        let nameless = |reason: String| Unreached::Name(host.clone(), reason);
         let found = self.within(async {
-            lookup_host((self.host.as_str(), self.port))
+            lookup_host((host.as_str(), port))
                 .await
                 .map(Iterator::collect)
                 .map_err(|error| nameless(error.to_string()))
@@ -135,31 +171,56 @@ impl Reach {
         Ok(addresses)
     }
 
-    /// Connects to the first address that answers.
-    pub fn connect(&self, addresses: &[SocketAddr]) -> Result<Reached, Unreached> {
+    /// Connects as the exporter does: to the first address that answers, and through the proxy on the way.
+    pub fn connect(&self) -> Result<Reached, Unreached> {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
         self.within(async {
-            let mut failed = Unreached::Connection("there is no address".to_owned());
-            for address in addresses {
-                match TcpStream::connect(address).await {
-                    Ok(stream) => {
-                        return Ok(Reached {
-                            stream,
-                            address: *address,
-                        });
+            let connection = match &self.proxy {
+                Some(proxy) if self.is_secure() => {
+                    let mut tunnel = Tunnel::new(proxy.uri().clone(), tcp);
+                    if let Some(credential) = proxy.basic_auth() {
+                        tunnel = tunnel.with_auth(credential.clone());
                     }
-                    Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
-                        failed = Unreached::Refused(*address);
-                    }
-                    Err(error) => failed = Unreached::Connection(format!("{address}: {error}")),
+                    let connection = tunnel.call(self.url.clone()).await;
+                    connection.map_err(|error| self.unconnected(&error, true))
                 }
-            }
-            Err(failed)
+                Some(proxy) => {
+                    let connection = tcp.call(proxy.uri().clone()).await;
+                    connection.map_err(|error| self.unconnected(&error, false))
+                }
+                None => {
+                    let connection = tcp.call(self.url.clone()).await;
+                    connection.map_err(|error| self.unconnected(&error, false))
+                }
+            };
+            let stream = connection?.into_inner();
+            let address = stream.peer_addr().map_err(|error| unsecured(&error))?;
+            Ok(Reached { stream, address })
         })
     }
 
-    /// Whether the endpoint asks for TLS.
+    /// Why there is no connection. What is not the system's refusal is a proxy's that was asked for a tunnel.
+    fn unconnected(&self, error: &(dyn Error + 'static), is_tunnel: bool) -> Unreached {
+        let at = self.proxy().unwrap_or_else(|| match self.host.contains(':') {
+            true => format!("[{}]:{}", self.host, self.port),
+            false => format!("{}:{}", self.host, self.port),
+        });
+        match system(error) {
+            Some(error) if error.kind() == ErrorKind::ConnectionRefused => Unreached::Refused(at),
+            Some(error) => Unreached::Connection(format!("{at}: {error}")),
+            None if is_tunnel => Unreached::Proxy {
+                proxy: at,
+                reason: error.to_string(),
+            },
+            None => Unreached::Connection(format!("{at}: {error}")),
+        }
+    }
+
+    /// Whether the endpoint asks for TLS, and it can be tried apart from an export: not behind a proxy that asks for TLS itself.
     pub fn is_secure(&self) -> bool {
-        self.tls.is_some()
+        let behind_tls = |proxy: &Intercept| proxy.uri().scheme_str() == Some("https");
+        self.tls.is_some() && !self.proxy.as_ref().is_some_and(behind_tls)
     }
 
     /// TLS, as the exporter does it, on a connection. Only for an endpoint of `https`.
@@ -170,8 +231,11 @@ impl Reach {
         }
     }
 
-    /// What the other end speaks in clear text, or that it wants TLS. It makes connections of its own.
+    /// What the other end speaks in clear text, or that it wants TLS. It makes connections of its own, none of them through a proxy.
     pub fn speech(&self, address: SocketAddr) -> Speech {
+        if self.proxy.is_some() {
+            return Speech::Unknown;
+        }
         self.within(async {
             if self.greeted(address).await {
                 return Ok(Speech::Tls);
@@ -236,11 +300,38 @@ impl Reach {
     }
 
     fn within<T>(&self, step: impl Future<Output = Result<T, Unreached>>) -> Result<T, Unreached> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
         self.runtime
-            .block_on(async { timeout(self.limit, step).await })
+            .block_on(async { timeout(left, step).await })
             .and_then(Result::ok)
-            .unwrap_or(Err(Unreached::Timeout(self.limit)))
+            .unwrap_or(Err(Unreached::Timeout(left)))
     }
+}
+
+/// A host without the brackets of a literal address of IPv6.
+fn bare(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
+fn port(url: &Uri) -> u16 {
+    let default = if url.scheme_str() == Some("https") {
+        443
+    } else {
+        80
+    };
+    url.port_u16().unwrap_or(default)
+}
+
+/// What the system said, wherever in the chain.
+fn system<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a io::Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<io::Error>() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
 }
 
 fn unsecured(error: &io::Error) -> Unreached {

@@ -22,10 +22,15 @@ from floe_telemetry.propagator import FIELDS, FloePropagator
 VECTORS = Path(__file__).resolve().parents[3] / "tests" / "vectors"
 
 
-def cases(*, of_backends: bool = False) -> Iterator[Any]:
+APART = ("backends", "console")
+"""Interfaces whose vectors are neither the policy's nor a carrier's."""
+
+
+def cases(of: str | None = None) -> Iterator[Any]:
     for path in sorted(VECTORS.glob("*.json")):
         vectors = json.loads(path.read_text())
-        if vectors["function"].startswith("backends.") is not of_backends:
+        interface = vectors["function"].split(".")[0]
+        if of != (interface if interface in APART else None):
             continue
         for case in vectors["cases"]:
             name = f"{path.stem}: {case['name']}"
@@ -90,7 +95,7 @@ def backends() -> BackendsComponent:
 
 
 @pytest.mark.skipif(not VECTORS.is_dir(), reason="outside the repository")
-@pytest.mark.parametrize(("function", "manifest", "case"), list(cases(of_backends=True)))
+@pytest.mark.parametrize(("function", "manifest", "case"), list(cases("backends")))
 def test_vector_of_backends(
     function: str, manifest: None, case: dict[str, Any], backends: BackendsComponent
 ) -> None:

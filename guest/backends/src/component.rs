@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn the_contract_is_the_one_of_wit() {
-        let world = include_str!("../../../wit/world.wit");
+        let world = include_str!("../wit/world.wit");
         assert!(world.contains(&format!(
             "package floe:telemetry@{};",
             Component::describe().contract

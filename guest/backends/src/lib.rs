@@ -7,7 +7,7 @@
 pub mod bindings {
     wit_bindgen::generate!({
         world: "telemetry-backends",
-        path: "../../wit",
+        path: "wit",
         pub_export_macro: true,
         additional_derives: [PartialEq, serde::Deserialize, serde::Serialize],
     });

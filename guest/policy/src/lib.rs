@@ -7,7 +7,7 @@
 pub mod bindings {
     wit_bindgen::generate!({
         world: "policy",
-        path: "../../wit",
+        path: "wit",
         pub_export_macro: true,
         additional_derives: [PartialEq, serde::Deserialize, serde::Serialize],
     });

@@ -145,13 +145,14 @@ fn pipeline(
         .stdout(output.try_clone()?)
         .stderr(output);
     let started = Instant::now();
-    match exec::run_child(command, manifest, telemetry, &mut operation) {
-        Ok(status) => {
+    match exec::run_child(command, false, manifest, telemetry, &mut operation) {
+        Ok(ended) => {
             crate::say(format_args!(
-                "it ended with {status} after {:.0} s",
+                "it ended with {} after {:.0} s",
+                ended.status,
                 started.elapsed().as_secs_f64()
             ));
-            Ok(operation.end(&exec::word(status)))
+            Ok(operation.end(&ended.word()))
         }
         Err(error) => {
             let problem = Problem::new(

@@ -4,16 +4,19 @@ mod advice;
 mod certificate;
 mod finding;
 
+use std::cell::OnceCell;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use floe_telemetry::{
     Component, Error, Exporter, Exporters, Header, Manifest, Plan, Policy, Protocol, Signal, destination,
     probe, render, resolve_header,
 };
-use floe_telemetry_otlp::{Reach, Runtime};
+use floe_telemetry_otlp::{Reach, Runtime, Speech};
 
 use crate::Failure;
 use finding::{Finding, Report, Step};
@@ -23,7 +26,7 @@ use finding::{Finding, Report, Step};
 pub(crate) struct Arguments {
     /// The manifest file.
     manifest: PathBuf,
-    /// Longest time for each step, in seconds.
+    /// Longest time for the way to the Collector and the answers from it, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0, value_parser = seconds)]
     timeout: f64,
     /// Prints the findings as JSON.
@@ -97,12 +100,29 @@ fn examine(arguments: &Arguments, report: &mut Report) -> Result<(), Failure> {
         policy,
         plan: &plan,
         manifest: &manifest,
-        limit,
+        deadline: Instant::now() + limit,
     };
-    for endpoint in endpoints(&plan) {
-        doctor.examine(&endpoint, report);
-    }
-    Ok(())
+    // All endpoints at once: one that does not answer takes no time from the others.
+    thread::scope(|scope| {
+        let endpoints: Vec<_> = endpoints(&plan)
+            .into_iter()
+            .map(|endpoint| {
+                let title = endpoint.title();
+                let doctor = &doctor;
+                (title, scope.spawn(move || doctor.examine(&endpoint)))
+            })
+            .collect();
+        for (title, examined) in endpoints {
+            report.part(&title);
+            for finding in examined
+                .join()
+                .map_err(|_| "the examination of an endpoint ended early")?
+            {
+                report.add(finding);
+            }
+        }
+        Ok(())
+    })
 }
 
 const SIGNALS: [Signal; 3] = [Signal::Traces, Signal::Metrics, Signal::Logs];
@@ -130,6 +150,16 @@ struct Endpoint<'a> {
     /// The first of the signals' exporters: its protocol and its TLS are those of all.
     exporter: &'a Exporter,
     signals: Vec<Signal>,
+}
+
+impl Endpoint<'_> {
+    fn title(&self) -> String {
+        let protocol = match self.exporter.protocol {
+            Protocol::Grpc => "grpc",
+            Protocol::HttpProtobuf => "http/protobuf",
+        };
+        format!("{} ({protocol})", self.origin)
+    }
 }
 
 fn endpoints(plan: &Plan) -> Vec<Endpoint<'_>> {
@@ -171,35 +201,37 @@ struct Doctor<'a> {
     policy: Policy,
     plan: &'a Plan,
     manifest: &'a Manifest,
-    limit: Duration,
+    deadline: Instant,
 }
 
 impl Doctor<'_> {
-    fn examine(&self, endpoint: &Endpoint<'_>, report: &mut Report) {
-        let protocol = match endpoint.exporter.protocol {
-            Protocol::Grpc => "grpc",
-            Protocol::HttpProtobuf => "http/protobuf",
-        };
-        report.part(&format!("{} ({protocol})", endpoint.origin));
-        let ready = self.headers(endpoint, report);
-        certificate::examine(&endpoint.exporter.tls, report);
-        let reach = self.connect(endpoint, report);
-        for signal in &endpoint.signals {
-            match &reach {
-                Some(reach) if ready.contains(signal) => self.export(*signal, reach, report),
-                _ => report.add(Finding::skipped(
-                    Step::Export,
-                    name(*signal),
-                    "not tried, for the reason above",
-                )),
-            }
+    fn examine(&self, endpoint: &Endpoint<'_>) -> Vec<Finding> {
+        let (mut found, ready) = self.headers(endpoint);
+        found.extend(certificate::examine(&endpoint.exporter.tls));
+        let connected = self.connect(endpoint, &mut found);
+        let (tried, left): (Vec<_>, Vec<_>) = endpoint
+            .signals
+            .iter()
+            .partition(|signal| connected.is_some() && ready.contains(signal));
+        if let Some(connected) = connected {
+            found.extend(self.export(&tried, &connected));
         }
+        found.extend(
+            left.into_iter().map(|signal| {
+                Finding::skipped(Step::Export, name(signal), "not tried, for the reason above")
+            }),
+        );
+        found
     }
 
-    /// Resolves each header once and answers the signals that have all of theirs.
-    fn headers(&self, endpoint: &Endpoint<'_>, report: &mut Report) -> Vec<Signal> {
+    fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// Resolves each header once and answers what came of it, and the signals that have all of theirs.
+    fn headers(&self, endpoint: &Endpoint<'_>) -> (Vec<Finding>, Vec<Signal>) {
         let mut known: Vec<(&Header, bool)> = Vec::new();
-        let mut ready = Vec::new();
+        let (mut findings, mut ready) = (Vec::new(), Vec::new());
         for signal in &endpoint.signals {
             let mut all = true;
             for header in of(self.plan, *signal)
@@ -211,35 +243,33 @@ impl Doctor<'_> {
                     .find(|(other, _)| *other == header)
                     .map(|(_, found)| *found);
                 all &= found.unwrap_or_else(|| {
-                    let found = match resolve_header(header, self.manifest) {
-                        Ok(origin) => {
-                            report.add(Finding::good(
-                                Step::Header,
-                                &header.name,
-                                format!("found: {origin}"),
-                            ));
-                            true
-                        }
-                        Err(problems) => {
-                            for problem in &problems {
-                                report.add(Finding::problem(Step::Header, &header.name, problem));
-                            }
-                            false
-                        }
-                    };
-                    known.push((header, found));
-                    found
+                    let resolved = resolve_header(header, self.manifest);
+                    known.push((header, resolved.is_ok()));
+                    let is_found = resolved.is_ok();
+                    match resolved {
+                        Ok(origin) => findings.push(Finding::good(
+                            Step::Header,
+                            &header.name,
+                            format!("found: {origin}"),
+                        )),
+                        Err(problems) => findings.extend(
+                            problems
+                                .iter()
+                                .map(|problem| Finding::problem(Step::Header, &header.name, problem)),
+                        ),
+                    }
+                    is_found
                 });
             }
             if all {
                 ready.push(*signal);
             }
         }
-        ready
+        (findings, ready)
     }
 
-    /// Resolves the name, connects, and does the TLS handshake.
-    fn connect(&self, endpoint: &Endpoint<'_>, report: &mut Report) -> Option<Connected> {
+    /// Resolves the name, connects, and does the TLS handshake, all of it as the exporter does.
+    fn connect(&self, endpoint: &Endpoint<'_>, found: &mut Vec<Finding>) -> Option<Connected> {
         let bare = Exporter {
             headers: Vec::new(),
             ..endpoint.exporter.clone()
@@ -247,16 +277,18 @@ impl Doctor<'_> {
         let collector = match destination(&bare, self.manifest) {
             Ok(collector) => collector,
             Err(problems) => {
-                for problem in &problems {
-                    report.add(Finding::problem(Step::Tls, "", problem));
-                }
+                found.extend(
+                    problems
+                        .iter()
+                        .map(|problem| Finding::problem(Step::Tls, "", problem)),
+                );
                 return None;
             }
         };
-        let reach = match Reach::new(&collector, &self.runtime, self.limit) {
+        let reach = match Reach::new(&collector, &self.runtime, self.deadline) {
             Ok(reach) => reach,
             Err(error) => {
-                report.add(Finding::bad(
+                found.push(Finding::bad(
                     Step::Name,
                     "",
                     "FLOE-X002",
@@ -266,72 +298,111 @@ impl Doctor<'_> {
                 return None;
             }
         };
-        let failed = |step, unreached: &_, report: &mut Report| {
-            report.add(advice::unreached(step, unreached, endpoint.exporter));
-            None
-        };
-        let addresses = match reach.resolve() {
-            Ok(addresses) => addresses,
-            Err(unreached) => return failed(Step::Name, &unreached, report),
-        };
-        let shown: Vec<_> = addresses.iter().map(|address| address.ip().to_string()).collect();
-        report.add(Finding::good(Step::Name, "", shown.join(", ")));
-        let reached = match reach.connect(&addresses) {
+        if let Some(proxy) = reach.proxy() {
+            found.push(Finding::good(
+                Step::Connection,
+                "",
+                format!("goes through the proxy {proxy}, which the environment names"),
+            ));
+        }
+        let failed =
+            |step, unreached: &_| self.redacted(advice::unreached(step, unreached, endpoint.exporter));
+        match reach.resolve() {
+            Ok(addresses) => {
+                let shown: Vec<_> = addresses.iter().map(|address| address.ip().to_string()).collect();
+                found.push(Finding::good(Step::Name, "", shown.join(", ")));
+            }
+            Err(unreached) => {
+                found.push(failed(Step::Name, &unreached));
+                return None;
+            }
+        }
+        let reached = match reach.connect() {
             Ok(reached) => reached,
-            Err(unreached) => return failed(Step::Connection, &unreached, report),
+            Err(unreached) => {
+                found.push(failed(Step::Connection, &unreached));
+                return None;
+            }
         };
         let address = reached.address;
-        report.add(Finding::good(
+        found.push(Finding::good(
             Step::Connection,
             "",
             format!("{address} accepts connections"),
         ));
         if reach.is_secure() {
             match reach.secure(reached) {
-                Ok(secured) => report.add(Finding::good(
+                Ok(secured) => found.push(Finding::good(
                     Step::Tls,
                     "",
                     format!("{}, and the certificate is trusted", secured.version),
                 )),
-                Err(unreached) => return failed(Step::Tls, &unreached, report),
+                Err(unreached) => {
+                    found.push(failed(Step::Tls, &unreached));
+                    return None;
+                }
             }
         }
-        Some(Connected { reach, address })
+        Some(Connected {
+            reach,
+            address,
+            speech: OnceCell::new(),
+        })
     }
 
-    /// Sends one item of a signal.
-    fn export(&self, signal: Signal, connected: &Connected, report: &mut Report) {
-        let Some(exporter) = of(self.plan, signal) else {
-            return;
+    /// Sends one item of each of these signals, all at once.
+    fn export(&self, signals: &[Signal], connected: &Connected) -> Vec<Finding> {
+        let only = |signal| {
+            of(self.plan, signal)
+                .filter(|_| signals.contains(&signal))
+                .cloned()
         };
-        let mut plan = self.plan.clone();
-        let all = std::mem::replace(
-            &mut plan.exporters,
-            Exporters {
-                traces: None,
-                metrics: None,
-                logs: None,
+        let plan = Plan {
+            exporters: Exporters {
+                traces: only(Signal::Traces),
+                metrics: only(Signal::Metrics),
+                logs: only(Signal::Logs),
             },
-        );
-        match signal {
-            Signal::Traces => plan.exporters.traces = all.traces,
-            Signal::Metrics => plan.exporters.metrics = all.metrics,
-            Signal::Logs => plan.exporters.logs = all.logs,
-        }
-        match probe(&self.policy, &plan, self.manifest, self.limit) {
-            Ok(probes) => {
-                for result in [probes.traces, probes.metrics, probes.logs].into_iter().flatten() {
-                    // Who speaks what is asked only where that may be the reason: it takes connections of its own.
-                    let speech = || connected.reach.speech(connected.address);
-                    report.add(advice::answer(name(signal), &result, exporter, speech));
-                }
+            ..self.plan.clone()
+        };
+        let left = self.left();
+        let (answered, answers) = mpsc::channel();
+        let (policy, plan, manifest) = (&self.policy, &plan, self.manifest);
+        let result = thread::scope(|scope| {
+            scope.spawn(move || answered.send(probe(policy, plan, manifest, left)));
+            // A server that is slow may be one that does not understand what it is sent: it is asked meanwhile.
+            answers.recv_timeout(left / 2).or_else(|_| {
+                connected.speech();
+                answers.recv()
+            })
+        });
+        let probes = match result {
+            Ok(Ok(probes)) => probes,
+            Ok(Err(problems)) => {
+                let each = signals.iter().flat_map(|signal| {
+                    let of = |problem| Finding::problem(Step::Export, name(*signal), problem);
+                    problems.iter().map(of)
+                });
+                return each.collect();
             }
-            Err(problems) => {
-                for problem in &problems {
-                    report.add(Finding::problem(Step::Export, name(signal), problem));
-                }
-            }
-        }
+            Err(_) => return Vec::new(),
+        };
+        SIGNALS
+            .into_iter()
+            .zip([probes.traces, probes.metrics, probes.logs])
+            .filter_map(|(signal, result)| {
+                let exporter = of(self.plan, signal)?;
+                // Who speaks what is asked only where that may be the reason: it takes connections of its own.
+                let speech = || connected.speech();
+                let finding = advice::answer(name(signal), &result?, exporter, speech);
+                Some(self.redacted(finding))
+            })
+            .collect()
+    }
+
+    /// A finding that holds words of others.
+    fn redacted(&self, finding: Finding) -> Finding {
+        finding.with_message(|message| self.policy.without_secrets(message))
     }
 }
 
@@ -339,4 +410,12 @@ impl Doctor<'_> {
 struct Connected {
     reach: Reach,
     address: SocketAddr,
+    speech: OnceCell<Speech>,
+}
+
+impl Connected {
+    /// What the server speaks. It is asked once.
+    fn speech(&self) -> Speech {
+        *self.speech.get_or_init(|| self.reach.speech(self.address))
+    }
 }

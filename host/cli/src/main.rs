@@ -1,6 +1,7 @@
 //! The `floe-telemetry` command.
 
 mod checked;
+mod child;
 mod collector;
 mod compile;
 mod demo;
@@ -12,6 +13,7 @@ mod receive;
 mod report;
 mod schema;
 mod validate;
+mod version;
 
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
@@ -26,10 +28,17 @@ use report::Report;
 
 /// Telemetry for data platforms: one WebAssembly policy decides, OpenTelemetry delivers.
 #[derive(Debug, Parser)]
-#[command(name = "floe-telemetry", version, arg_required_else_help = true)]
+#[command(
+    name = "floe-telemetry",
+    arg_required_else_help = true,
+    args_conflicts_with_subcommands = true
+)]
 struct Arguments {
+    /// Prints the version of the command, of its policy, and of the contract between them.
+    #[arg(short = 'V', long)]
+    version: bool,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -51,6 +60,10 @@ enum Command {
     Exec(exec::Arguments),
     /// Runs the example pipeline and shows its one trace, its logs and its metrics.
     Demo(demo::Arguments),
+    /// What `exec` runs beside a command.
+    #[cfg(unix)]
+    #[command(name = child::witness::NAME, hide = true)]
+    Witness,
 }
 
 /// What a command fails with: it is printed as it stands.
@@ -58,14 +71,17 @@ type Failure = Box<dyn std::error::Error>;
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
-        Command::Validate(arguments) => validate::run(&arguments),
-        Command::Plan(arguments) => plan::run(&arguments),
-        Command::Schema => Ok(schema::run()),
-        Command::Doctor(arguments) => doctor::run(&arguments),
-        Command::Collector(command) => collector::run(&command),
-        Command::Receive(arguments) => receive::run(&arguments),
-        Command::Exec(arguments) => exec::run(&arguments),
-        Command::Demo(arguments) => demo::run(&arguments),
+        None => Ok(version::run()),
+        Some(Command::Validate(arguments)) => validate::run(&arguments),
+        Some(Command::Plan(arguments)) => plan::run(&arguments),
+        Some(Command::Schema) => Ok(schema::run()),
+        Some(Command::Doctor(arguments)) => doctor::run(&arguments),
+        Some(Command::Collector(command)) => collector::run(&command),
+        Some(Command::Receive(arguments)) => receive::run(&arguments),
+        Some(Command::Exec(arguments)) => exec::run(&arguments),
+        Some(Command::Demo(arguments)) => demo::run(&arguments),
+        #[cfg(unix)]
+        Some(Command::Witness) => child::witness::run(),
     };
     result.unwrap_or_else(|failure| {
         match failure.downcast_ref() {
@@ -77,7 +93,7 @@ fn main() -> ExitCode {
                     .map(|manifest| manifest.text.as_str()),
                 diagnostics,
             }),
-            _ => eprintln!("{failure}"),
+            _ => remark(&failure),
         }
         ExitCode::FAILURE
     })
@@ -90,7 +106,12 @@ fn report(report: &Report<'_>) {
 
 /// Says what a traced command's own part has to say, on standard error, which its user's logs may keep.
 fn complain(telemetry: &TelemetryProvider, what: impl Display) {
-    eprintln!("{}", telemetry.policy().without_secrets(what.to_string()));
+    remark(telemetry.policy().without_secrets(what.to_string()));
+}
+
+/// Writes a line to standard error, which somebody may have closed.
+fn remark(line: impl Display) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Writes a line for the user. Somebody who closed the other end wants no more of it.

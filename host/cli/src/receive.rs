@@ -1,5 +1,6 @@
 //! `floe-telemetry receive`
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,10 +10,10 @@ use std::time::Duration;
 use floe_telemetry_receiver::{
     BANNER, JsonLines, Limits, LiveOptions, LivePrinter, Options, Receiver, Sink, Store, Style,
 };
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::Failure;
+use crate::child::terminate;
 
 /// Where to listen and what to show.
 #[derive(Debug, clap::Args)]
@@ -92,22 +93,32 @@ async fn receive(arguments: &Arguments) -> Result<(), Failure> {
     };
     let printer = LivePrinter::new(store, options, arguments.style.style());
     let (ended, end) = oneshot::channel();
-    let printing = tokio::spawn(async move {
+    let mut printing = tokio::spawn(async move {
         let end = async {
             let _ = end.await;
         };
         printer.run(&mut anstream::stdout(), end).await
     });
-    let mut terminate = signal(SignalKind::terminate())?;
+    let mut terminate = terminate()?;
+    let mut printed = None;
     let result = receiver
-        .serve(Arc::new(sinks), async move {
+        .serve(Arc::new(sinks), async {
             tokio::select! {
                 _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
+                () = terminate.next() => {}
+                // Who reads it wants no more of it.
+                result = &mut printing => printed = Some(result),
             }
         })
         .await;
     let _ = ended.send(());
-    printing.await??;
+    let printed = match printed {
+        Some(printed) => printed,
+        None => printing.await,
+    };
+    match printed? {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+        printed => printed?,
+    }
     Ok(result?)
 }

@@ -44,7 +44,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             }
             match &checked {
                 Ok(checked) => crate::say(format_args!("{file} is valid: {}", summary(&checked.plan))),
-                Err(_) => eprintln!("\n{}", refusal(&file, &report)),
+                Err(_) => crate::remark(format_args!("\n{}", refusal(&file, &report))),
             }
         }
         Format::Json => crate::say(format_args!("{:#}", report.json())),

@@ -3,9 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 use std::fs;
-use std::net::TcpListener;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 const VALID: &str = "
 metadata: {name: sales, version: 1.2.0, namespace: acme.sales}
@@ -539,4 +540,83 @@ fn exec_of_nothing() {
     let (status, _, stderr) = outcome(command);
     assert_eq!(status, Some(127));
     assert!(stderr.contains("FLOE-E001"), "{stderr}");
+}
+
+#[test]
+fn versions_of_all_that_decides() {
+    let run = Run::new();
+    for option in ["--version", "-V"] {
+        let mut command = run.command();
+        command.arg(option);
+        let (status, stdout, stderr) = outcome(command);
+        assert_eq!((status, stderr.as_str()), (Some(0), ""));
+        let lines: Vec<_> = stdout.lines().collect();
+        let [command, policy, contract] = lines.as_slice() else {
+            panic!("{stdout}");
+        };
+        assert_eq!(*command, concat!("floe-telemetry ", env!("CARGO_PKG_VERSION")));
+        assert!(
+            policy.starts_with("policy floe-policy ") && policy.contains(", sha256 "),
+            "{policy}"
+        );
+        assert!(contract.starts_with("contract floe:telemetry@0."), "{contract}");
+    }
+    let mut command = run.command();
+    command
+        .arg("--version")
+        .env("FLOE_TELEMETRY_COMPONENT", "/nowhere.wasm");
+    let (status, stdout, stderr) = outcome(command);
+    assert_eq!(status, Some(1));
+    assert!(
+        stdout.starts_with("floe-telemetry ") && stderr.contains("FLOE-C"),
+        "{stderr}"
+    );
+    let mut command = run.command();
+    command.args(["--version", "schema"]);
+    assert_eq!(outcome(command).0, Some(2));
+    assert_eq!(outcome(run.command()).0, Some(2));
+}
+
+#[test]
+fn nobody_reads_what_is_received() {
+    let mut command = Run::new().command();
+    command.args([
+        "receive",
+        "--grpc-port",
+        "0",
+        "--http-port",
+        "0",
+        "--metrics-every",
+        "1",
+    ]);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let address = loop {
+        let mut line = String::new();
+        assert!(out.read_line(&mut line).unwrap() > 0);
+        if let Some(url) = line.strip_prefix("OTLP/HTTP: http://") {
+            break url.trim().to_owned();
+        }
+    };
+    drop(out);
+    let body = r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"x"}}]}]}]}"#;
+    let mut stream = TcpStream::connect(&address).unwrap();
+    write!(
+        stream,
+        "POST /v1/logs HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stderr).as_ref()
+        ),
+        (Some(0), "")
+    );
 }

@@ -8,6 +8,9 @@ use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use crate::model::{LogEntry, attribute, pairs, text};
 use crate::text::{BOLD, DIM, Line, RED, Style, YELLOW};
 
+/// The least severity of an error, by OpenTelemetry's numbers.
+const ERROR: i32 = 17;
+
 /// Log records that belong to no trace, one line each; nothing if there are none.
 pub fn render_logs(entries: &[Arc<LogEntry>], style: &Style) -> String {
     let mut out = String::new();
@@ -40,21 +43,21 @@ pub(crate) fn record_lines(record: &LogRecord, start: Line, hint: &str, style: &
     } else {
         body
     };
-    let mut body_lines = body.lines();
+    let said: Vec<_> = body.lines().collect();
+    let (shown, hidden) = if style.verbose {
+        (said.first().copied().unwrap_or_default().to_owned(), 0)
+    } else {
+        shortened(&said, record.severity_number >= ERROR)
+    };
 
     let mut first = start;
     first
         .push(paint, &format!("{severity:<5}"))
         .push(DIM, "  ")
-        .push(DIM, body_lines.next().unwrap_or_default());
+        .push(DIM, &shown);
     if let Some(exception) = exception(record).filter(|exception| !body.contains(exception.as_str())) {
         first.push(DIM, "  ").push(RED.dimmed(), &exception);
     }
-    let hidden = if style.verbose {
-        0
-    } else {
-        body_lines.clone().count()
-    };
     if hidden > 0 {
         first.push(DIM, &format!("  (+{})", counted(hidden, "line")));
     }
@@ -64,18 +67,28 @@ pub(crate) fn record_lines(record: &LogRecord, start: Line, hint: &str, style: &
 
     let mut lines = vec![first];
     if style.verbose {
-        let rest = body_lines.map(str::to_owned).chain(
-            Some(&record.attributes)
-                .filter(|attributes| !attributes.is_empty())
-                .map(|list| pairs(list)),
-        );
-        lines.extend(rest.map(|text| {
+        let attributes = Some(pairs(&record.attributes)).filter(|pairs| !pairs.is_empty());
+        let rest = said.iter().skip(1).map(|line| (*line).to_owned());
+        lines.extend(rest.chain(attributes).map(|text| {
             let mut line = Line::default();
-            line.pad(column).push(DIM, &text);
+            line.pad(column).append(Line::quote(DIM, &text));
             line
         }));
     }
     lines
+}
+
+/// A body in one line, and how many of its lines are hidden. The last line of an error says what it is: those before it say how
+/// it came about.
+fn shortened(lines: &[&str], is_error: bool) -> (String, usize) {
+    let Some((first, rest)) = lines.split_first() else {
+        return (String::new(), 0);
+    };
+    let last = rest.iter().rev().find(|line| !line.trim().is_empty());
+    match last.filter(|_| is_error) {
+        Some(last) => (format!("{first} … {}", last.trim_start()), rest.len() - 1),
+        None => ((*first).to_owned(), rest.len()),
+    }
 }
 
 /// The exception that a record tells of: `type: message`.

@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 
 use anstream::ColorChoice;
+use anstream::stream::RawStream;
 use anstyle::{AnsiColor, Style as Paint};
+use terminal_size::{Height, Width};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 pub(crate) const PLAIN: Paint = Paint::new();
@@ -14,6 +16,9 @@ pub(crate) const DIM: Paint = Paint::new().dimmed();
 pub(crate) const RED: Paint = AnsiColor::Red.on_default();
 pub(crate) const YELLOW: Paint = AnsiColor::Yellow.on_default();
 pub(crate) const GREEN: Paint = AnsiColor::Green.on_default();
+
+/// Columns of a line below which its two ends would say nothing.
+const ENDS: usize = 12;
 
 /// How what was received is shown.
 #[derive(Debug, Clone)]
@@ -46,10 +51,22 @@ impl Style {
     /// `NO_COLOR`, `CLICOLOR` and `CLICOLOR_FORCE`.
     pub fn for_stdout() -> Self {
         let stdout = std::io::stdout();
-        let width = terminal_size::terminal_size_of(&stdout).map(|(width, _)| usize::from(width.0));
+        let width = terminal_size::terminal_size_of(&stdout);
+        Self::of(&stdout, width)
+    }
+
+    /// The same for standard error.
+    pub fn for_stderr() -> Self {
+        let stderr = std::io::stderr();
+        let width = terminal_size::terminal_size_of(&stderr);
+        Self::of(&stderr, width)
+    }
+
+    fn of(stream: &(impl RawStream + IsTerminal), size: Option<(Width, Height)>) -> Self {
+        let width = size.map(|(width, _)| usize::from(width.0));
         Self {
-            colour: anstream::AutoStream::choice(&stdout) != ColorChoice::Never,
-            width: width.filter(|_| stdout.is_terminal()),
+            colour: anstream::AutoStream::choice(stream) != ColorChoice::Never,
+            width: width.filter(|_| stream.is_terminal()),
             ..Self::plain()
         }
     }
@@ -59,9 +76,22 @@ impl Style {
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Line {
     pieces: Vec<(Paint, String)>,
+    /// The last piece is cut in its middle: the end of an error says most of it.
+    keeps_end: bool,
 }
 
 impl Line {
+    /// A line of somebody's text, which stays apart from the lines of the tree and keeps its end where it is cut.
+    pub(crate) fn quote(paint: Paint, text: &str) -> Self {
+        let mut line = Self::default();
+        if forges(text) {
+            line.push(DIM, "> ");
+        }
+        line.push(paint, text);
+        line.keeps_end = true;
+        line
+    }
+
     pub(crate) fn push(&mut self, paint: Paint, text: &str) -> &mut Self {
         self.pieces.push((paint, escape(text).into_owned()));
         self
@@ -69,6 +99,7 @@ impl Line {
 
     pub(crate) fn append(&mut self, other: Line) -> &mut Self {
         self.pieces.extend(other.pieces);
+        self.keeps_end = other.keeps_end;
         self
     }
 
@@ -87,6 +118,17 @@ impl Line {
     pub(crate) fn cut(&mut self, width: usize) -> &mut Self {
         if self.width() <= width {
             return self;
+        }
+        let last = if self.keeps_end { self.pieces.pop() } else { None };
+        if let Some((paint, text)) = last {
+            let room = width.saturating_sub(self.width());
+            if room > ENDS {
+                let end = ending(&text, (room - 1) / 2);
+                let start = fitting(&text, room - 1 - end.width());
+                self.pieces.push((paint, format!("{start}…{end}")));
+                return self;
+            }
+            self.pieces.push((paint, text));
         }
         let mut room = width.saturating_sub(1);
         let mut kept = Vec::new();
@@ -136,9 +178,33 @@ fn fitting(text: &str, room: usize) -> &str {
     text
 }
 
+/// The longest end of `text` that takes no more than `room` columns.
+fn ending(text: &str, room: usize) -> &str {
+    let mut used = 0;
+    for (at, character) in text.char_indices().rev() {
+        used += character.width().unwrap_or(0);
+        if used > room {
+            return text.get(at + character.len_utf8()..).unwrap_or_default();
+        }
+    }
+    text
+}
+
+/// Whether a line of somebody's text looks like a line of ours: a branch of the tree, a span's mark, or a log record's time.
+fn forges(text: &str) -> bool {
+    let mut start = text.trim_start().chars();
+    match (start.next(), start.next()) {
+        (Some('│' | '├' | '└' | '⋯' | '✓' | '✗' | '…' | '>'), _) | (Some('!' | '-'), Some(' ')) => {
+            true
+        }
+        (Some('+' | '-'), Some(next)) => next.is_ascii_digit(),
+        _ => false,
+    }
+}
+
 /// `text` with everything that could act on a terminal written out: control characters, and the marks that
 /// reorder or hide text.
-pub(crate) fn escape(text: &str) -> Cow<'_, str> {
+pub fn escape(text: &str) -> Cow<'_, str> {
     if !text.chars().any(acts) {
         return Cow::Borrowed(text);
     }
@@ -155,7 +221,7 @@ pub(crate) fn escape(text: &str) -> Cow<'_, str> {
 
 fn acts(character: char) -> bool {
     character.is_control()
-        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+        || matches!(character, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// A duration as people say it, in three significant digits.

@@ -17,8 +17,11 @@ const DRAWN_LEVELS: usize = 24;
 const WIDEST_LABEL: usize = 72;
 /// Room for the duration and the hint, right of the labels.
 const RIGHT_OF_LABEL: usize = 30;
-/// Lines of one message.
+/// Lines of one message that are shown: of a longer one the first few, which say what failed, and more of the last, where a
+/// traceback has its error.
 const MESSAGE_LINES: usize = 8;
+/// Those of them that are its first.
+const FIRST_LINES: usize = 3;
 /// Lines from the end of a stack trace.
 const STACK_LINES: usize = 6;
 /// Processes that the header names.
@@ -389,11 +392,7 @@ fn error_lines(record: &SpanRecord, style: &Style) -> Vec<Line> {
         .iter()
         .flat_map(|message| message_lines(message, RED))
         .collect();
-    lines.extend(stack.iter().map(|text| {
-        let mut line = Line::default();
-        line.push(DIM, text);
-        line
-    }));
+    lines.extend(stack.iter().map(|text| Line::quote(DIM, text)));
     lines
 }
 
@@ -410,21 +409,18 @@ fn exception(event: &Event) -> String {
 }
 
 fn message_lines(message: &str, paint: Paint) -> Vec<Line> {
-    let painted = |paint, text: &str| {
-        let mut line = Line::default();
-        line.push(paint, text);
-        line
-    };
     let said: Vec<_> = message.lines().filter(|line| !line.trim().is_empty()).collect();
-    let mut lines: Vec<_> = said
-        .iter()
-        .take(MESSAGE_LINES)
-        .map(|text| painted(paint, text))
-        .collect();
     let hidden = said.len().saturating_sub(MESSAGE_LINES);
-    if hidden > 0 {
-        lines.push(painted(DIM, &format!("+{} more", counted(hidden, "line"))));
+    if hidden == 0 {
+        return said.iter().map(|text| Line::quote(paint, text)).collect();
     }
+    let (first, rest) = said.split_at(FIRST_LINES);
+    let last = rest.iter().skip(hidden);
+    let mut lines: Vec<_> = first.iter().map(|text| Line::quote(paint, text)).collect();
+    let mut gap = Line::default();
+    gap.push(DIM, &format!("… {} …", counted(hidden, "line")));
+    lines.push(gap);
+    lines.extend(last.map(|text| Line::quote(paint, text)));
     lines
 }
 

@@ -3,11 +3,13 @@
 //! The policy runs its own natively, the Rust host and the Python host through the component; the backends run theirs, `backends.*`, natively. WIT values are JSON: a record is an object, an
 //! enum its case's name, an absent option `null`, a result `{"ok": ...}` or `{"err": ...}`. An object in `result` names the fields that matter.
 //!
-//! Two functions are a host's, with a policy that is not configured. A carrier is `http`, `grpc`, `environment`, `run-tags` or `env-list`; both ends of it
+//! Three functions are a host's, with a policy that is not configured. A carrier is `http`, `grpc`, `environment`, `run-tags` or `env-list`; both ends of it
 //! are whole, so an object of these results holds just what is there.
 //!
 //! - `carriers.inject(carrier, {"traceparent", "tracestate", "baggage"})`: what a carrier that was empty holds then, `{name: value}`; of `env-list` the list
 //!   of `{"name", "value"}`.
+//! - `console.render(traces, logs)`: the lines that the console prints for export requests, OTLP/JSON, of one trace, without colours and
+//!   for no terminal. `receive` prints the same.
 //! - `carriers.extract(carrier, [[name, value], ...])`: `{"traceparent", "tracestate", "baggage"}` as injecting what was extracted into HTTP headers gives
 //!   it; empty where there is none.
 
@@ -47,12 +49,19 @@ const CARRIERS: &str = "carriers.";
 /// What starts the name of a function that is the backends' and none of the policy's.
 const BACKENDS: &str = "backends.";
 
+/// What starts the name of the function that is the console's.
+const CONSOLE: &str = "console.";
+
 /// Calls every case of the policy's functions with `call(manifest, function, arguments)` and says which answered otherwise. Answers how many there were.
 pub fn run(
     call: impl FnMut(Option<&str>, &str, &[Value]) -> Result<Value, Box<dyn Error>>,
 ) -> Result<usize, Box<dyn Error>> {
     run_where(
-        |function| !function.starts_with(CARRIERS) && !function.starts_with(BACKENDS),
+        |function| {
+            ![CARRIERS, BACKENDS, CONSOLE]
+                .iter()
+                .any(|start| function.starts_with(start))
+        },
         matches,
         call,
     )
@@ -79,6 +88,20 @@ pub fn run_carriers(
         |_, function, arguments| match arguments {
             [Value::String(carrier), argument] => call(function, carrier, argument),
             _ => Err("a carrier and what it is given".into()),
+        },
+    )
+}
+
+/// Calls every case of the console, `console.render`, with `call(traces, logs)`, as [`run`] does.
+pub fn run_console(
+    mut call: impl FnMut(&Value, &Value) -> Result<Value, Box<dyn Error>>,
+) -> Result<usize, Box<dyn Error>> {
+    run_where(
+        |function| function.starts_with(CONSOLE),
+        |expected, found| expected == found,
+        |_, _, arguments| match arguments {
+            [traces, logs] => call(traces, logs),
+            _ => Err("spans and log records".into()),
         },
     )
 }

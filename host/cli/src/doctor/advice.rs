@@ -31,6 +31,10 @@ pub(super) fn unreached(step: Step, found: &Unreached, exporter: &Exporter) -> F
             "FLOE-D008",
             "the server may not speak TLS on this port: if so, write the endpoint with http://".to_owned(),
         ),
+        Unreached::Proxy { .. } => (
+            "FLOE-D018",
+            "check HTTPS_PROXY, and its credentials, or name the endpoint's host in NO_PROXY".to_owned(),
+        ),
         Unreached::Connection(_) => ("FLOE-D002", "check the endpoint's host and port".to_owned()),
     };
     Finding::bad(step, "", code, found.to_string(), help)

@@ -6,7 +6,7 @@ use std::io::Read as _;
 use floe_telemetry::Tls;
 use x509_parser::pem::Pem;
 
-use super::finding::{Finding, Report, Step};
+use super::finding::{Finding, Step};
 
 /// Most of a file that is looked at, in bytes.
 const LARGEST: u64 = 4 * 1024 * 1024;
@@ -14,21 +14,22 @@ const LARGEST: u64 = 4 * 1024 * 1024;
 const SHOWN: usize = 3;
 
 /// Looks at the certificates of an exporter's files. What keeps them from being used, the step of TLS says.
-pub(super) fn examine(tls: &Tls, report: &mut Report) {
-    for path in [&tls.ca, &tls.certificate] {
-        if !path.is_empty() {
-            look(path, report);
-        }
-    }
+pub(super) fn examine(tls: &Tls) -> Vec<Finding> {
+    [&tls.ca, &tls.certificate]
+        .into_iter()
+        .filter(|path| !path.is_empty())
+        .flat_map(|path| look(path))
+        .collect()
 }
 
-fn look(path: &str, report: &mut Report) {
+fn look(path: &str) -> Vec<Finding> {
     let mut bytes = Vec::new();
     let is_file = std::fs::metadata(path).is_ok_and(|about| about.is_file());
     let read = File::open(path).and_then(|file| file.take(LARGEST).read_to_end(&mut bytes));
     if !is_file || read.is_err() {
-        return;
+        return Vec::new();
     }
+    let mut found = Vec::new();
     let sections: Vec<_> = Pem::iter_from_buffer(&bytes).filter_map(Result::ok).collect();
     let certificates: Vec<_> = sections
         .iter()
@@ -50,7 +51,7 @@ fn look(path: &str, report: &mut Report) {
                         "check the clock of this machine, or wait",
                     )
                 };
-            report.add(Finding::bad(
+            found.push(Finding::bad(
                 Step::File,
                 path,
                 "FLOE-D006",
@@ -74,6 +75,7 @@ fn look(path: &str, report: &mut Report) {
         shown.push(format!("{} more", certificates.len() - SHOWN));
     }
     if !shown.is_empty() {
-        report.add(Finding::good(Step::File, path, shown.join(", ")));
+        found.push(Finding::good(Step::File, path, shown.join(", ")));
     }
+    found
 }

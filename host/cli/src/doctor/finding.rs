@@ -2,6 +2,7 @@
 
 use anstyle::{AnsiColor, Style};
 use floe_telemetry::{Diagnostic, Problem, Severity};
+use floe_telemetry_receiver::escape;
 use serde_json::{Value, json};
 
 /// What was tried.
@@ -128,6 +129,14 @@ impl Finding {
         Self::bad(step, subject, problem.code, &problem.message, &problem.help)
     }
 
+    /// The same with another message.
+    pub(super) fn with_message(self, change: impl FnOnce(String) -> String) -> Self {
+        Self {
+            message: change(self.message),
+            ..self
+        }
+    }
+
     fn shown(&self) -> String {
         let (sign, style) = self.state.sign();
         let mut what = self.step.name().to_owned();
@@ -143,7 +152,11 @@ impl Finding {
             "" => String::new(),
             help => format!("\n    help: {help}"),
         };
-        format!("{style}{sign}{style:#} {what}: {severity}{}{help}", self.message)
+        // Servers and certificates say what they like, and act on no terminal.
+        format!(
+            "{style}{sign}{style:#} {what}: {severity}{}{help}",
+            escape(&self.message)
+        )
     }
 
     fn value(&self, part: &str) -> Value {

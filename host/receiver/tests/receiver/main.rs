@@ -1,6 +1,10 @@
 //! The receiver as its users have it: what is sent to it, and the text that comes out.
 
 #[cfg(test)]
+mod any_input;
+#[cfg(test)]
+mod console;
+#[cfg(test)]
 mod fixtures;
 #[cfg(test)]
 mod json_lines;

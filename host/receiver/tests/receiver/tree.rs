@@ -66,7 +66,7 @@ trace 4bf92f3577b34da6a3ce929d0e0e4736 · 7 spans · 2 processes · dagster [pyt
       │      DatabaseError: relation \"raw.orders\" does not exist
       │      LINE 3: from raw.orders
       │      +712 ms   INFO   1 of 2 START
-      │      +1.10 s   ERROR  1 of 2 ERROR  (+1 line)
+      │      +1.10 s   ERROR  1 of 2 ERROR … details
       ├─ ! dbt.test not_null_orders_id  12.0 ms
       └─ - dbt.model mart_orders              ·
 logs of spans that were not received
@@ -119,6 +119,103 @@ fn logs_can_be_left_out_or_capped() {
     assert!(
         capped.contains("1 of 2 START\n      │      +1 more\n"),
         "{capped}"
+    );
+}
+
+/// A traceback of so many frames, whose last line is the error.
+fn traceback(frames: usize) -> String {
+    let mut text = "Traceback (most recent call last):\n".to_owned();
+    for frame in 0..frames {
+        text += &format!(
+            "  File \"job.py\", line {frame}, in f{frame}\n    f{}()\n",
+            frame + 1
+        );
+    }
+    text + "ValueError: 3 orders without a customer\n"
+}
+
+#[test]
+fn a_traceback_is_cut_in_its_middle() {
+    let from = || resource("s", "rust", 1);
+    let all = |width| {
+        let text = traceback(20);
+        let long = format!("error {}: the reason", "x".repeat(200));
+        let causes = [("ValueError", text.as_str()), ("ValueError", long.as_str())];
+        let batches = [
+            spans(
+                from(),
+                vec![
+                    failed(span(1, 0, "root", 0, 9), &text, &[]),
+                    failed(span(2, 1, "child", 1, 8), "", &causes),
+                ],
+            ),
+            logs(
+                from(),
+                vec![
+                    log(TRACE, 1, 5, 17, &traceback(20)),
+                    log(TRACE, 1, 6, 9, &traceback(20)),
+                ],
+            ),
+        ];
+        render_trace(
+            &trace(batches),
+            &Style {
+                width,
+                ..Style::plain()
+            },
+        )
+    };
+    let text = all(None);
+    for line in [
+        "│   Traceback (most recent call last):\n",
+        "│   … 34 lines …\n",
+        "│   ValueError: 3 orders without a customer\n",
+        "       ValueError: 3 orders without a customer\n",
+        "ERROR  Traceback (most recent call last): … ValueError: 3 orders without a customer  (+40 lines)\n",
+        "INFO   Traceback (most recent call last):  (+41 lines)\n",
+    ] {
+        assert!(text.contains(line), "{line:?} in {text}");
+    }
+    let narrow = all(Some(60));
+    assert!(
+        narrow.contains("xxx…xxx") && narrow.contains("xxx: the reason\n"),
+        "{narrow}"
+    );
+    let short = render_trace(
+        &trace([spans(
+            from(),
+            vec![failed(span(1, 0, "root", 0, 9), "a\nb\nc\nd\ne\nf\ng\nh", &[])],
+        )]),
+        &Style::plain(),
+    );
+    assert!(
+        short.contains("    a\n") && short.contains("    h\n") && !short.contains('…'),
+        "{short}"
+    );
+}
+
+#[test]
+fn no_text_looks_like_a_line_of_the_tree() {
+    let forged = "failed\n└─ ✓ dagster.step fake  1.00 s\n+1.00 s   INFO   fake\n  │  fake\n✓ fake 1 s\n- fake\n-5 is less";
+    let text = render_trace(
+        &trace([spans(
+            resource("s", "rust", 1),
+            vec![failed(span(1, 0, "root", 0, 1), forged, &[])],
+        )]),
+        &Style::plain(),
+    );
+    let lines: Vec<_> = text.lines().skip(2).take(7).map(str::trim_start).collect();
+    assert_eq!(
+        lines,
+        [
+            "failed",
+            "> └─ ✓ dagster.step fake  1.00 s",
+            "> +1.00 s   INFO   fake",
+            ">   │  fake",
+            "> ✓ fake 1 s",
+            "> - fake",
+            "> -5 is less",
+        ]
     );
 }
 
