@@ -21,13 +21,13 @@ name = "user"
 edition = "2024"
 
 [dependencies]
-floe-telemetry = "$version"
+floe-telemetry = { version = "$version", features = ["backends"] }
 
 [patch.crates-io]
 $(for crate in telemetry telemetry-otlp telemetry-receiver; do echo "floe-$crate = { path = \"../floe-$crate-$version\" }"; done)
 EOF
 cat >"$place/user/src/main.rs" <<'EOF'
-use floe_telemetry::{Component, Manifest, OperationKind, TelemetryProvider};
+use floe_telemetry::{Backends, Component, Manifest, OperationKind, TelemetryProvider};
 
 fn main() {
     let manifest = Manifest::new(
@@ -36,6 +36,7 @@ fn main() {
     );
     let telemetry = TelemetryProvider::from_manifest(&manifest).expect("a valid manifest");
     telemetry.operation(OperationKind::Custom, "work").begin().end("success");
+    Backends::load(None).expect("the backends in the crate");
     println!("{}", Component::built_in().expect("the component in the crate").digest());
 }
 EOF

@@ -12,6 +12,7 @@ from opentelemetry.trace import SpanKind
 
 from collector import Collector
 from conftest import Manifest, Provider, run_python
+from floe_telemetry._command import command
 from floe_telemetry.contract import OperationKind
 from floe_telemetry.manifest import ManifestError
 from floe_telemetry.provider import TelemetryProvider, init, read_plan
@@ -184,7 +185,7 @@ def test_a_dead_collector_costs_little(
     assert warnings[0] == (
         "warning[FLOE-X001]: 1 span and 0 log records were not delivered to "
         f"{endpoint}/v1/traces and {endpoint}/v1/metrics, nor were 1 data point (unavailable: 2): {why}\n"
-        "  help: `floe-telemetry doctor MANIFEST` finds out why; OTEL_SDK_DISABLED=true sends nothing"
+        f"  help: {command('doctor MANIFEST')} finds out why; OTEL_SDK_DISABLED=true sends nothing"
     )
     telemetry.shutdown()
     assert telemetry.counts()["traces"].delivered == 0

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
-use std::io::IsTerminal as _;
 
 use anstream::ColorChoice;
 use anstream::stream::RawStream;
@@ -62,7 +61,7 @@ impl Style {
         Self::of(&stderr, width)
     }
 
-    fn of(stream: &(impl RawStream + IsTerminal), size: Option<(Width, Height)>) -> Self {
+    fn of(stream: &impl RawStream, size: Option<(Width, Height)>) -> Self {
         let width = size.map(|(width, _)| usize::from(width.0));
         Self {
             colour: anstream::AutoStream::choice(stream) != ColorChoice::Never,

@@ -1,4 +1,4 @@
-"""The command `floe-telemetry`, as a hint names it: as it is where it is installed, and else with how to get it."""
+"""The command `floe-telemetry`, as a hint names it: with how to get it, where it is not installed."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Any, Final, NamedTuple, Protocol
 
 from floe_telemetry import contract
+from floe_telemetry._command import command
 from floe_telemetry._once import warn, warn_once
 from floe_telemetry._platform import after_fork_in_child, hold_during_forks
 from floe_telemetry.account import Account, DropReason
@@ -300,7 +301,7 @@ class Outlet:
                     reason,
                     self.endpoint,
                     self._words.get(reason) or _WORDS[reason],
-                    _HELP.get(reason, _DOCTOR),
+                    _HELP.get(reason) or f"{command('doctor MANIFEST')} finds out why",
                 )
 
     def _forked(self) -> None:
@@ -338,7 +339,6 @@ _WORDS: Final = {
     DropReason.TOO_LARGE: "one alone is larger than a request may be",
     DropReason.SHUTDOWN: "telemetry has ended",
 }
-_DOCTOR: Final = "`floe-telemetry doctor MANIFEST` finds out why"
 _HELP: Final = {
     DropReason.QUEUE_FULL: "raise batch_processor.max_queue_size, or find out whether the Collector is slow",
     DropReason.TOO_LARGE: "make it smaller, or raise the Collector's limit, such as max_recv_msg_size_mib",

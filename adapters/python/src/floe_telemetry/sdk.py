@@ -15,6 +15,7 @@ from opentelemetry.sdk.metrics.export import MetricReader
 from opentelemetry.sdk.trace import SpanProcessor, Tracer, TracerProvider
 from opentelemetry.util.types import Attributes
 
+from floe_telemetry._command import command
 from floe_telemetry._once import warn, warn_once
 from floe_telemetry.account import NO_ITEMS, Counts
 from floe_telemetry.baggage_attributes import (
@@ -218,13 +219,14 @@ class Sdk:
         words = next(filter(None, (outlet.last_words for outlet in losing)), "")
         warn(
             "warning[FLOE-X001]: %s and %s were not delivered to %s%s (%s)%s\n"
-            "  help: `floe-telemetry doctor MANIFEST` finds out why; OTEL_SDK_DISABLED=true sends nothing",
+            "  help: %s finds out why; OTEL_SDK_DISABLED=true sends nothing",
             _counted(counts[Signal.TRACES].lost, "span"),
             _counted(counts[Signal.LOGS].lost, "log record"),
             " and ".join(dict.fromkeys(outlet.endpoint for outlet in losing)),
             f", nor were {_counted(points, 'data point')}" if points else "",
             ", ".join(f"{reason}: {items}" for reason, items in reasons.items()),
             f": {words}" if words else "",
+            command("doctor MANIFEST"),
         )
 
 
