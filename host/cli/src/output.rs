@@ -205,3 +205,41 @@ impl Lines {
         (!text.is_empty()).then(|| format!("{text}{cut}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn lines_do_not_depend_on_how_bytes_come(
+            parts in prop::collection::vec(prop::collection::vec(prop_oneof![Just(b'\n'), any::<u8>()], 0..40), 0..10),
+        ) {
+            let whole = parts.concat();
+            let expected: Vec<String> = whole
+                .split(|byte| *byte == b'\n')
+                .map(|line| String::from_utf8_lossy(line).trim_end().to_owned())
+                .filter(|line| !line.is_empty())
+                .collect();
+            let mut lines = Lines::default();
+            let mut found: Vec<String> = parts.iter().flat_map(|part| lines.take(part)).collect();
+            found.extend(lines.end());
+            prop_assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn a_line_is_bounded() {
+        let mut lines = Lines::default();
+        assert!(lines.take(&vec![b'x'; 10 * LONGEST]).is_empty());
+        let found = lines.take(b"y\nnext\n");
+        let [long, next] = found.as_slice() else {
+            panic!("{}", found.len())
+        };
+        assert_eq!(long.len(), LONGEST + "…".len());
+        assert!(long.ends_with("x…"));
+        assert_eq!(next, "next");
+    }
+}

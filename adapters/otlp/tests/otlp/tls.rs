@@ -7,7 +7,7 @@
 )]
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use floe_telemetry_otlp::{
     Accepted, Collector, Failure, Reach, Runtime, Secured, Speech, Tls, TlsError, TlsSource, Transport,
@@ -37,9 +37,14 @@ fn at(server: &Server, host: &str, transport: Transport, tls: Option<Tls>) -> Co
 }
 
 fn reach(collector: &Collector) -> Result<Secured, Unreached> {
-    let reach = Reach::new(collector, &Runtime::start().unwrap(), Duration::from_secs(5)).unwrap();
-    let addresses = reach.resolve()?;
-    reach.secure(reach.connect(&addresses)?)
+    let reach = within(collector);
+    reach.resolve()?;
+    reach.secure(reach.connect()?)
+}
+
+fn within(collector: &Collector) -> Reach {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    Reach::new(collector, &Runtime::start().unwrap(), deadline).unwrap()
 }
 
 const BOTH: [Transport; 2] = [Transport::Grpc, Transport::HttpProtobuf];
@@ -219,8 +224,7 @@ fn clear_text_and_tls_are_told_apart() {
         );
         for (server, speaks) in [(&secure, Speech::Tls), (&clear, Speech::Http1)] {
             let collector = collector(format!("http://{}", server.address), transport);
-            let reach = Reach::new(&collector, &Runtime::start().unwrap(), Duration::from_secs(5)).unwrap();
-            assert_eq!(reach.speech(server.address), speaks);
+            assert_eq!(within(&collector).speech(server.address), speaks);
         }
     }
 }
