@@ -11,6 +11,11 @@ use crate::object::object;
 use crate::receiver::GRPC;
 use crate::version::CollectorVersion;
 
+/// How long an agent waits for a member of the tier, before it sends what it has for it to whichever members there
+/// are then. Longer than a Collector takes to start anew, and less than half of the outage that its queue is sized for
+/// by default.
+const MEMBER_IS_AWAITED: &str = "120s";
+
 /// What an agent sends by.
 pub(crate) fn fragment(deployment: &Deployment, version: &CollectorVersion) -> Fragment {
     let gateway = &deployment.gateway;
@@ -37,11 +42,19 @@ pub(crate) fn fragment(deployment: &Deployment, version: &CollectorVersion) -> F
                 json!({
                     "routing_key": "traceID",
                     "resolver": {"dns": {"hostname": host.trim_matches(['[', ']']), "port": port}},
-                    // The queue is before the routing: what a member that went away did not take goes to another.
+                    // One retry of the balancer's sends a whole batch anew, also the parts that other members took.
+                    // So a member is waited for here, and the balancer's retry is for one that does not come back
+                    // (by then the resolver has others). The queue is the balancer's: members' exporters share one
+                    // id, so a file each is not to be had, and what is in memory does not outlive the agent.
                     "protocol": {"otlp": {
                         "tls": tls,
                         "sending_queue": {"enabled": false},
-                        "retry_on_failure": {"enabled": false},
+                        "retry_on_failure": {
+                            "enabled": true,
+                            "initial_interval": "1s",
+                            "max_interval": "5s",
+                            "max_elapsed_time": MEMBER_IS_AWAITED,
+                        },
                     }},
                 }),
             ),

@@ -323,10 +323,14 @@ fn an_agent_before_a_gateway_sends_to_it_alone_and_does_not_sample() {
             config["exporters"][balancer]["resolver"]["dns"],
             json!({"hostname": "otel-gateway.acme.svc", "port": "4317"})
         );
-        assert_eq!(
-            config["exporters"][balancer]["sending_queue"]["storage"],
-            "file_storage/queue"
-        );
+        // What is on disk is the balancer's; a member is waited for by the exporter that sends to it, and not for ever.
+        let balancing = &config["exporters"][balancer];
+        assert_eq!(balancing["sending_queue"]["storage"], "file_storage/queue");
+        assert_eq!(balancing["retry_on_failure"]["max_elapsed_time"], "0s");
+        let member = &balancing["protocol"]["otlp"];
+        assert_eq!(member["sending_queue"]["enabled"], false);
+        assert_eq!(member["retry_on_failure"]["enabled"], true);
+        assert_eq!(member["retry_on_failure"]["max_elapsed_time"], "120s");
         assert_eq!(
             config["receivers"]["otlp"]["protocols"]["grpc"]["endpoint"],
             "localhost:4317"
