@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import time
@@ -297,3 +298,55 @@ def test_after_a_fork() -> None:
     if child == 0:
         os._exit(0 if policy.child_baggage("a=b") == "a=b" else 1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_component_that_is_being_replaced_is_waited_for(small: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "evil.wasm"
+    path.write_bytes(small)
+    ended = threading.Event()
+
+    def replace() -> None:
+        while not ended.is_set():
+            path.unlink()
+            with path.open("wb", buffering=0) as file:
+                for part in (small[:3], small[3:100], small[100:]):
+                    time.sleep(0.005)
+                    file.write(part)
+            time.sleep(0.05)
+
+    replacing = threading.Thread(target=replace)
+    replacing.start()
+    try:
+        for _ in range(30):
+            assert Component.load(EVIL_WORLD, path).instantiate().call("evil.fine") == 7
+    finally:
+        ended.set()
+        replacing.join()
+
+
+def test_a_component_that_nobody_needs_leaves_nothing(small: bytes) -> None:
+    component = Component(EVIL_WORLD, small, "small")
+    assert component.instantiate().call("evil.fine") == 7
+    ticker = component._ticker
+    assert ticker
+    assert ticker.is_alive()
+    del component
+    gc.collect()
+    ticker.join(5)
+    assert not ticker.is_alive()
+
+
+def test_idle_instances_are_bounded() -> None:
+    policy = Policy.load()
+    together = threading.Barrier(24)
+
+    def ask() -> None:
+        together.wait()
+        policy.describe()
+
+    threads = [threading.Thread(target=ask) for _ in range(24)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(policy._idle) <= 16

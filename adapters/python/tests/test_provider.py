@@ -376,3 +376,27 @@ print("wasmtime" in sys.modules)
     disabled = {**os.environ, "FLOE_TELEMETRY_MANIFEST": str(manifest("http://x:1", "enabled: false"))}
     ran = run_python(code, tmp_path, disabled)
     assert ran.returncode == 0, ran.stderr
+
+
+@pytest.mark.parametrize("how", ["inherited", "environ"])
+def test_children_of_another_directory_find_the_manifest(
+    how: str, manifest: Manifest, collector: Collector, tmp_path: Path
+) -> None:
+    code = f"""
+import os, subprocess, sys, floe_telemetry
+telemetry = floe_telemetry.init()
+child = "import floe_telemetry; floe_telemetry.init().operation('custom', 'child').begin().end()"
+environ = dict(os.environ)
+with telemetry.operation("custom", "parent"):
+    if {how!r} == "environ":
+        environ.pop("FLOE_TELEMETRY_MANIFEST")
+        environ |= telemetry.environ()
+    subprocess.run([sys.executable, "-c", child], cwd="/", env=environ, check=True)
+"""
+    path = manifest(collector.endpoint)
+    environ = {**os.environ, "FLOE_TELEMETRY_MANIFEST": path.name}
+    ran = run_python(code, tmp_path, environ)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    child = collector.span("child")
+    if how == "environ":
+        assert child.parent_id == collector.span("parent").span_id

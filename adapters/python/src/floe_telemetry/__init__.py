@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from floe_telemetry.provider import TelemetryProvider, init
     from floe_telemetry.reference import UnresolvedError
     from floe_telemetry.sampler import FloeSampler
+    from floe_telemetry.span_context import SpanContext
 
 __version__ = "0.1.0"
 
@@ -38,6 +39,7 @@ __all__ = [
     "Plan",
     "Policy",
     "SamplingIntent",
+    "SpanContext",
     "TelemetryProvider",
     "UnresolvedError",
     "environ_carrier",
@@ -57,6 +59,7 @@ _MODULES = {
     "Plan": "contract",
     "Policy": "policy",
     "SamplingIntent": "contract",
+    "SpanContext": "span_context",
     "TelemetryProvider": "provider",
     "UnresolvedError": "reference",
     "environ_carrier": "carriers",

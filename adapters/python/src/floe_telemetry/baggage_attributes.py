@@ -13,6 +13,8 @@ from opentelemetry.context import Context
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
 from opentelemetry.sdk.trace import Span, SpanProcessor
 
+from floe_telemetry._once import warn_once
+
 
 class BaggageAttributes:
     """Which members of a context's baggage become attributes. Keys of the process's own attributes never do,
@@ -41,10 +43,13 @@ class BaggageSpanProcessor(SpanProcessor):
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """A span starts."""
-        found = self._attributes.of(parent_context)
-        if found:
-            own = span.attributes or {}
-            span.set_attributes({key: value for key, value in found.items() if key not in own})
+        try:
+            found = self._attributes.of(parent_context)
+            if found:
+                own = span.attributes or {}
+                span.set_attributes({key: value for key, value in found.items() if key not in own})
+        except Exception as error:  # this is the application's own call
+            warn_once("baggage of spans", "a span has no attributes of baggage: %r", error)
 
 
 class BaggageLogProcessor(LogRecordProcessor):
@@ -55,10 +60,13 @@ class BaggageLogProcessor(LogRecordProcessor):
 
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
         """A record is emitted."""
-        record = log_record.log_record
-        found = self._attributes.of(record.context)
-        if found:
-            record.attributes = {**found, **(record.attributes or {})}
+        try:
+            record = log_record.log_record
+            found = self._attributes.of(record.context)
+            if found:
+                record.attributes = {**found, **(record.attributes or {})}
+        except Exception as error:  # this is the application's own call
+            warn_once("baggage of logs", "a log record has no attributes of baggage: %r", error)
 
     def shutdown(self) -> None:
         """Nothing is open."""

@@ -137,7 +137,7 @@ class Component:
             except ComponentError as error:
                 if error.code not in _HALF_WRITTEN or not _is_new(path) or time.monotonic() > until:
                     raise
-            time.sleep(_TICK_SECONDS)  # somebody replaces it
+            time.sleep(_REPLACING_SECONDS / 25)  # somebody replaces it
 
     def instantiate(self) -> Instance:
         """A new instance, for the calling thread only."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import os
-import sys
 import threading
 from collections.abc import Mapping, MutableMapping
 from types import TracebackType
@@ -16,8 +14,8 @@ from opentelemetry.context import Context
 
 from floe_telemetry import carriers, propagators
 from floe_telemetry._once import logger, warn_once
-from floe_telemetry._platform import after_fork_in_child
 from floe_telemetry.contract import OperationKind, Plan, Rejected
+from floe_telemetry.endings import Endings
 from floe_telemetry.manifest import ManifestError, manifest_path, read_manifest
 from floe_telemetry.operation import Operation
 
@@ -50,6 +48,7 @@ class TelemetryProvider:
         self.context: Final = carriers.environ_context(self.propagator)
         """The context that this process was started with, by TRACEPARENT in its environment."""
         self._attached: object | None = None
+        self._endings: Endings | None = None
 
     @classmethod
     def from_manifest(
@@ -108,7 +107,7 @@ class TelemetryProvider:
             metrics.set_meter_provider(self.sdk.meter_provider)
             _logs.set_logger_provider(self.sdk.logger_provider)
             logs.install(self.sdk.logger_provider, self.plan, self.sdk.redactor)
-            _at_exit(self)
+            self._endings = Endings(self.shutdown)
         return self
 
     def operation(self, kind: OperationKind, name: str, **facts: object) -> Operation:
@@ -158,7 +157,8 @@ class TelemetryProvider:
         with _installing:
             if _installed is self:
                 _installed = None
-                atexit.unregister(self.shutdown)
+                if self._endings is not None:
+                    self._endings.cancel()
                 if self.sdk:
                     from floe_telemetry import logs
 
@@ -169,12 +169,6 @@ class TelemetryProvider:
                     self._attached = None
         if self.sdk:
             self.sdk.shutdown(self._seconds(timeout))
-
-    def _forked(self) -> None:
-        """In a forked child: multiprocessing has just forgotten what its parent does at its end."""
-        util = sys.modules.get("multiprocessing.util")
-        if util is not None:
-            util.register_after_fork(self, _at_exit_of_child)
 
     def _seconds(self, timeout: float | None) -> float:
         if timeout is not None:
@@ -207,23 +201,6 @@ def read_plan(
     except Rejected as refused:
         raise ManifestError(refused.diagnostics, str(file)) from None
     return policy, plan, str(file)
-
-
-def _at_exit(provider: TelemetryProvider) -> None:
-    """Ends it when the process ends, or a child that it forks. Children of multiprocessing end without the
-    handlers of `atexit`.
-    """
-    atexit.register(provider.shutdown)
-    multiprocessing = sys.modules.get("multiprocessing.process")
-    if multiprocessing is not None and multiprocessing.parent_process() is not None:
-        _at_exit_of_child(provider)
-    after_fork_in_child(provider._forked)
-
-
-def _at_exit_of_child(provider: TelemetryProvider) -> None:
-    from multiprocessing.util import Finalize
-
-    Finalize(None, provider.shutdown, exitpriority=0)
 
 
 def init(

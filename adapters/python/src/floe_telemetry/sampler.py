@@ -107,38 +107,42 @@ class FloeSampler(Sampler):
         trace_state: TraceState | None = None,
     ) -> SamplingResult:
         """Decides a span."""
-        generation = self._current.generation
-        # Where intents depend on nothing, one is every span's.
-        key: _Key = (name if kind is _INTERNAL else (name, kind)) if generation.named else None
-        if not generation.by_name:
-            given = attributes or {}
-            key = (self._scope, key, *(_comparable(given.get(each)) for each in generation.dependencies))
-        intent = generation.intents.get(key)
-        if intent is None:
-            intent = self._ask(generation, key, name, kind, attributes)
-        parent = trace.get_current_span(parent_context).get_span_context()
-        state: TraceState | None
-        if parent.is_valid:
-            if intent.follow:
-                keep, state = parent.trace_flags & 1 == 1, parent.trace_state
+        try:
+            generation = self._current.generation
+            # Where intents depend on nothing, one is every span's.
+            key: _Key = (name if kind is _INTERNAL else (name, kind)) if generation.named else None
+            if not generation.by_name:
+                given = attributes or {}
+                key = (self._scope, key, *(_comparable(given.get(each)) for each in generation.dependencies))
+            intent = generation.intents.get(key)
+            if intent is None:
+                intent = self._ask(generation, key, name, kind, attributes)
+            parent = trace.get_current_span(parent_context).get_span_context()
+            state: TraceState | None
+            if parent.is_valid:
+                if intent.follow:
+                    keep, state = parent.trace_flags & 1 == 1, parent.trace_state
+                else:
+                    keep, state = _ignoring(generation, intent, parent, trace_id)
+            elif generation.pacer:
+                keep, state = generation.pacer.admit(trace_id & _RANDOMNESS, intent.threshold)
+                state = state or intent.state
             else:
-                keep, state = _ignoring(generation, intent, parent, trace_id)
-        elif generation.pacer:
-            keep, state = generation.pacer.admit(trace_id & _RANDOMNESS, intent.threshold)
-            state = state or intent.state
-        else:
-            keep = trace_id & _RANDOMNESS >= intent.threshold
-            if keep and not attributes:
-                return intent.kept
-            state = intent.state
-        if keep:
-            added = intent.added
-            return SamplingResult(_KEEP, {**added, **(attributes or {})} if added else attributes, state)
-        if not parent.is_valid:
-            state = None
-        if generation.keep_failed and is_operation(parent_context):
-            return SamplingResult(Decision.RECORD_ONLY, {**intent.added, **(attributes or {})}, state)
-        return SamplingResult(Decision.DROP, None, state) if state else _DROPPED
+                keep = trace_id & _RANDOMNESS >= intent.threshold
+                if keep and not attributes:
+                    return intent.kept
+                state = intent.state
+            if keep:
+                added = intent.added
+                return SamplingResult(_KEEP, {**added, **(attributes or {})} if added else attributes, state)
+            if not parent.is_valid:
+                state = None
+            if generation.keep_failed and is_operation(parent_context):
+                return SamplingResult(Decision.RECORD_ONLY, {**intent.added, **(attributes or {})}, state)
+            return SamplingResult(Decision.DROP, None, state) if state else _DROPPED
+        except Exception as error:  # this is the application's own call
+            warn_once("should_sample", "%r; a span is kept", error)
+            return SamplingResult(_KEEP)
 
     def _ask(
         self,

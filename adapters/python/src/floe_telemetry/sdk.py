@@ -144,9 +144,8 @@ class Sdk:
                 self.logger_provider.add_log_record_processor(BaggageLogProcessor(baggage))
             self.logger_provider.add_log_record_processor(LogBatches(batches))
         self.tracer: Final = self.tracer_provider.get_tracer(SCOPE, CONTRACT_VERSION, schema_url=SCHEMA_URL)
-        self._record: Final = _recorders(
-            self.meter_provider.get_meter(SCOPE, CONTRACT_VERSION, SCHEMA_URL), plan
-        )
+        self.meter: Final = self.meter_provider.get_meter(SCOPE, CONTRACT_VERSION, SCHEMA_URL)
+        self._record: Final = _recorders(self.meter, plan)
         self._closed = False
         self.in_flight: InFlight | None = None
         """The operations that are open."""
