@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from floe_telemetry.contract import Diagnostic, OperationKind, Outcome, Plan, SamplingIntent
     from floe_telemetry.engine import ComponentError
     from floe_telemetry.manifest import ManifestError
+    from floe_telemetry.metrics import MetricRecorder
     from floe_telemetry.operation import Operation
     from floe_telemetry.policy import Policy
     from floe_telemetry.propagator import FloePropagator
@@ -33,6 +34,7 @@ __all__ = [
     "FloePropagator",
     "FloeSampler",
     "ManifestError",
+    "MetricRecorder",
     "Operation",
     "OperationKind",
     "Outcome",
@@ -53,6 +55,7 @@ _MODULES = {
     "FloePropagator": "propagator",
     "FloeSampler": "sampler",
     "ManifestError": "manifest",
+    "MetricRecorder": "metrics",
     "Operation": "operation",
     "OperationKind": "contract",
     "Outcome": "contract",

@@ -41,7 +41,9 @@ class Batches:
         self._plan: Final = plan
         self._queue: deque[Any] = deque()
         self._woken = self._closed = False
-        self.worker: Final = Worker(f"floe-telemetry-{outlet.signal}", plan.delay / 1000, self._export_all)
+        self.worker: Final = Worker(
+            f"floe-telemetry-{outlet.signal}", plan.delay / 1000, self._export_all, outlet.load
+        )
         self.worker.start()
         after_fork_in_child(self._forked)
 
@@ -157,7 +159,7 @@ class Reader(MetricReader):
         super().__init__(cardinality_limits=dict.fromkeys(_INSTRUMENTS, cardinality))
         self._outlet: Final = outlet
         self._closed = False
-        self.worker: Final = Worker("floe-telemetry-metrics", seconds, self.collect)
+        self.worker: Final = Worker("floe-telemetry-metrics", seconds, self.collect, outlet.load)
         self.worker.start()
         after_fork_in_child(self._forked)
 

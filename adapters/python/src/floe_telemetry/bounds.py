@@ -14,6 +14,7 @@ _DELAY: Final = (1, 600_000)
 _TIMEOUT: Final = (1, 600_000)
 _SHUTDOWN: Final = (0, 300_000)
 _INTERVAL: Final = (10, 86_400_000)
+_CARDINALITY: Final = (1, 100_000)
 _WAITING: Final = (0, 1_000_000)
 _SECONDS: Final = (0, 10 * 365 * 86_400)
 _HEARTBEAT: Final = (1, 10 * 365 * 86_400)
@@ -37,6 +38,7 @@ def bounded(plan: Plan) -> Plan:
         exporters=Exporters(*(exporter and _exporter(exporter) for exporter in plan.exporters)),
         batches=batches,
         interval=_within("interval", plan.interval, _INTERVAL),
+        cardinality=_within("cardinality", plan.cardinality, _CARDINALITY),
         shutdown=_within("shutdown", plan.shutdown, _SHUTDOWN),
         sampler=plan.sampler._replace(
             limit=limit,

@@ -10,6 +10,7 @@ import atexit
 import os
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, Final
 
 from floe_telemetry._platform import after_fork_in_child
@@ -39,13 +40,14 @@ class Endings:
     def _forked(self) -> None:
         """A child forgets what its parent does at its end, after this is called."""
         for library in _PROCESSES:
-            util = sys.modules.get(f"{library}.util")
-            if util is not None:
+            if f"{library}.process" in sys.modules:
+                util: Any = import_module(f"{library}.util")
                 util.register_after_fork(self, lambda endings, of=library: endings._finalize(of))
         self._of_celery()
 
     def _finalize(self, library: str) -> None:
-        sys.modules[f"{library}.util"].Finalize(None, self._end, exitpriority=0)
+        util: Any = import_module(f"{library}.util")
+        util.Finalize(None, self._end, exitpriority=0)
 
     def _of_celery(self) -> None:
         signals: Any = sys.modules.get("celery.signals")
@@ -59,6 +61,4 @@ class Endings:
 def _is_child_of(library: str) -> bool:
     """Whether this process is a child that the library started."""
     process: Any = sys.modules.get(f"{library}.process")
-    if process is None or f"{library}.util" not in sys.modules:
-        return False
-    return getattr(process.current_process(), "_parent_pid", None) not in (None, os.getpid())
+    return process is not None and process.current_process()._parent_pid not in (None, os.getpid())

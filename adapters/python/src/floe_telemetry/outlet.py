@@ -125,6 +125,13 @@ class Outlet:
         """Raises [`UnresolvedError`] with what the exporter needs and that is not there. Builds nothing."""
         check(self._plan, self._environ)
 
+    def load(self) -> None:
+        """Imports what the first export needs: it takes long where many processes do so at once, such as
+        children that are forked together.
+        """
+        with _importing:
+            import_module(_MODULES[self._plan.protocol])
+
     def items(self, batch: Any) -> int:
         """How many items a batch has."""
         return self._form.items(batch)

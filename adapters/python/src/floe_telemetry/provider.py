@@ -21,6 +21,7 @@ from floe_telemetry.operation import Operation
 
 if TYPE_CHECKING:
     from floe_telemetry.account import Counts
+    from floe_telemetry.metrics import MetricRecorder
     from floe_telemetry.policy import Policy
     from floe_telemetry.sdk import Sdk
 
@@ -49,6 +50,7 @@ class TelemetryProvider:
         """The context that this process was started with, by TRACEPARENT in its environment."""
         self._attached: object | None = None
         self._endings: Endings | None = None
+        self._metrics: MetricRecorder | None = None
 
     @classmethod
     def from_manifest(
@@ -117,6 +119,15 @@ class TelemetryProvider:
     def compile(self, name: str, **facts: object) -> Operation:
         """The compile of a manifest, named as its product. Its stages are `Operation.stage`s."""
         return self.operation(OperationKind.COMPILE, name, **facts)
+
+    @property
+    def metrics(self) -> MetricRecorder:
+        """Instruments of the application's own. Without telemetry they record nothing."""
+        if self._metrics is None:
+            from floe_telemetry.metrics import MetricRecorder
+
+            self._metrics = MetricRecorder(self.policy, self.sdk.meter) if self.sdk else MetricRecorder()
+        return self._metrics
 
     def environ(self, context: Context | None = None) -> dict[str, str]:
         """What a child process needs in its environment to join the trace: TRACEPARENT, TRACESTATE and

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from opentelemetry import metrics, trace
+from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricReader
 from opentelemetry.sdk.trace import SpanProcessor, Tracer, TracerProvider
-from opentelemetry.util.types import Attributes
 
 from floe_telemetry._command import command
 from floe_telemetry._once import warn, warn_once
@@ -29,7 +28,6 @@ from floe_telemetry.clock import MONOTONIC, Clock
 from floe_telemetry.contract import (
     CONTRACT_VERSION,
     SCHEMA_URL,
-    InstrumentKind,
     Measurement,
     Plan,
     Signal,
@@ -39,6 +37,7 @@ from floe_telemetry.export import LogFormat, MetricFormat, SpanFormat
 from floe_telemetry.failed import FailedOperations
 from floe_telemetry.id_generator import IdGenerator
 from floe_telemetry.inflight import InFlight
+from floe_telemetry.metrics import recorder
 from floe_telemetry.outlet import Format, Outlet
 from floe_telemetry.policy import Policy
 from floe_telemetry.redaction import Redactor
@@ -108,7 +107,7 @@ class Sdk:
         self._workers: Final[dict[Signal, Worker]] = {}
         readers: list[MetricReader] = []
         if metrics_out := self._outlets.get(Signal.METRICS):
-            reader = Reader(metrics_out, plan.interval / 1000, 2000)
+            reader = Reader(metrics_out, plan.interval / 1000, plan.cardinality)
             readers.append(reader)
             self._workers[Signal.METRICS] = reader.worker
         self.meter_provider: Final = MeterProvider(readers, resource, shutdown_on_exit=False)
@@ -145,7 +144,7 @@ class Sdk:
             self.logger_provider.add_log_record_processor(LogBatches(batches))
         self.tracer: Final = self.tracer_provider.get_tracer(SCOPE, CONTRACT_VERSION, schema_url=SCHEMA_URL)
         self.meter: Final = self.meter_provider.get_meter(SCOPE, CONTRACT_VERSION, SCHEMA_URL)
-        self._record: Final = _recorders(self.meter, plan)
+        self._record: Final = {each.name: recorder(self.meter, each) for each in plan.instruments}
         self._closed = False
         self.in_flight: InFlight | None = None
         """The operations that are open."""
@@ -261,21 +260,3 @@ def _policy_attributes(policy: Policy) -> dict[str, str]:
         "floe.policy.version": info.version,
         "floe.policy.digest": policy.digest[:16],
     }
-
-
-def _recorders(meter: metrics.Meter, plan: Plan) -> dict[str, Callable[[float, Attributes, Context], None]]:
-    recorders: dict[str, Callable[[float, Attributes, Context], None]] = {}
-    for each in plan.instruments:
-        described = each.name, each.unit, each.description
-        match each.kind:
-            case InstrumentKind.COUNTER:
-                recorders[each.name] = meter.create_counter(*described).add
-            case InstrumentKind.UP_DOWN_COUNTER:
-                recorders[each.name] = meter.create_up_down_counter(*described).add
-            case InstrumentKind.GAUGE:
-                recorders[each.name] = meter.create_gauge(*described).set
-            case InstrumentKind.HISTOGRAM:
-                recorders[each.name] = meter.create_histogram(
-                    *described, explicit_bucket_boundaries_advisory=each.boundaries
-                ).record
-    return recorders

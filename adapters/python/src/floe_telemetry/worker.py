@@ -19,10 +19,11 @@ Job = Callable[[], object]
 
 
 class Worker:
-    """Does its job at intervals, and others when it is asked to."""
+    """Does its job at intervals, and others when it is asked to; before all of them, the first one."""
 
-    def __init__(self, name: str, seconds: float, job: Job) -> None:
+    def __init__(self, name: str, seconds: float, job: Job, first: Job = lambda: None) -> None:
         self._name: Final = name
+        self._first: Final = first
         self._seconds: Final = seconds
         self.job: Final = job
         """What is done at intervals."""
@@ -81,6 +82,7 @@ class Worker:
 
     def _run(self, jobs: SimpleQueue[tuple[Job | None, threading.Event]]) -> None:
         attach(set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))  # exports are not traced
+        guarded(self._first)
         while True:
             try:
                 job, done = jobs.get(timeout=self._seconds)
