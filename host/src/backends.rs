@@ -240,7 +240,7 @@ impl Backends {
                 return Err(Problem::new(
                     "FLOE-C008",
                     format!(
-                        "{} offers a backend whose name is none: {name:?}",
+                        "{} offers a backend with an invalid name: {name:?}",
                         component.shown()
                     ),
                     "name it by 1 to 64 lower-case letters, digits and hyphens, the first of them a letter",

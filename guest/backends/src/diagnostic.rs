@@ -18,7 +18,7 @@ pub const WRONG_URL: &str = "FLOE-B006";
 pub const SECRET_VALUE: &str = "FLOE-B007";
 /// A line break or another control character.
 pub const CONTROL_CHARACTER: &str = "FLOE-B008";
-/// A Collector version that is none.
+/// An invalid Collector version.
 pub const COLLECTOR_VERSION: &str = "FLOE-B009";
 /// A Collector that is too old.
 pub const COLLECTOR_TOO_OLD: &str = "FLOE-B010";

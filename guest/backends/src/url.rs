@@ -18,7 +18,7 @@ pub struct Url {
 }
 
 impl Url {
-    /// Reads a URL of one of these schemes, or says why it is none.
+    /// Reads a URL of one of these schemes, or says why it is invalid.
     pub fn parse(text: &str, schemes: &[&str]) -> Result<Self, &'static str> {
         let url: http::Uri = text.parse().map_err(|_| "it is not a URL")?;
         let scheme = url.scheme_str().ok_or("it has no scheme")?.to_ascii_lowercase();
@@ -31,7 +31,7 @@ impl Url {
         }
         let host = authority.host();
         if !is_host(host) {
-            return Err("its host is none");
+            return Err("its host is invalid");
         }
         let port = match authority.as_str().get(host.len()..) {
             None | Some("") => None,

@@ -12,7 +12,7 @@ pub(crate) const SIGNAL_NOT_TAKEN: &str = "FLOE-K002";
 pub(crate) const SIGNAL_DROPPED: &str = "FLOE-K003";
 /// Tail sampling that may see parts of traces only.
 pub(crate) const PARTIAL_TRACES: &str = "FLOE-K004";
-/// A fragment of a backends component that is none.
+/// An invalid fragment from a backends component.
 pub(crate) const BROKEN_FRAGMENT: &str = "FLOE-K005";
 /// An exporter that has no queue, or none that has one, where queues that last are asked for.
 pub(crate) const NO_QUEUE: &str = "FLOE-K006";

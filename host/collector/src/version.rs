@@ -23,7 +23,7 @@ impl CollectorVersion {
             .map(Self)
     }
 
-    /// The version that a manifest has. The policy and the backends refuse what is none; here it is the newest that is known.
+    /// The version that a manifest has. The policy and the backends refuse an invalid one; here it becomes the newest known.
     pub fn of(deployment: &Deployment) -> Self {
         Self::parse(&deployment.version).unwrap_or(Self(NEWEST))
     }

@@ -173,7 +173,7 @@ class Backends:
         if not _NAME.fullmatch(backend.name):
             raise ComponentError(
                 "FLOE-C008",
-                f"{component.shown} offers a backend whose name is none: {json.dumps(backend.name)}",
+                f"{component.shown} offers a backend with an invalid name: {json.dumps(backend.name)}",
                 "name it by 1 to 64 lower-case letters, digits and hyphens, the first of them a letter",
             )
         holder = self.find(backend.name)
