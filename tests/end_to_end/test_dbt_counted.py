@@ -14,9 +14,9 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +120,7 @@ exposures:
   - {name: report, type: dashboard, owner: {name: x, email: x@example.com}, depends_on: [ref('orders')]}
 """,
 }
+SLOW_QUERY = b"% 7 = 3"
 EPHEMERAL = ("model.shop.eph", "success")
 HOOKS = [
     ("operation.shop.shop-on-run-start-0", "success"),
@@ -139,8 +140,6 @@ class Scenario:
     file: str | None = "run_results.json"
     unlisted: list[tuple[str, str]] = field(default_factory=list)
     """Spans of which the file says nothing."""
-    races: tuple[str, ...] = ()
-    """Nodes that run on while dbt gives up: the file calls them `skipped`, whatever their events say."""
     signal: int | None = None
     wrapper: bool = False
 
@@ -185,7 +184,6 @@ SCENARIOS = [
         "fail-fast",
         "run --fail-fast --threads 1 --select bad after_bad checked orders",
         "failure",
-        races=("model.shop.checked", "model.shop.orders"),
     ),
     # Nothing of dbt is left to write a file, or to tell of itself: the next process does.
     Scenario("a kill", "run --select slow --threads 1", "error", None, signal=signal.SIGKILL),
@@ -202,7 +200,7 @@ SCENARIOS = [
         "a request to end",
         "run --select slow --threads 1",
         "cancelled",
-        unlisted=[("model.shop.slow", "error")],
+        None,
         signal=signal.SIGTERM,
     ),
 ]
@@ -225,6 +223,30 @@ class Played:
         return command, [span for span in found if span is not command]
 
 
+def until(process: subprocess.Popen[bytes], what: str, condition: Callable[[], bool]) -> None:
+    """Waits for something of a command that is running."""
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert process.poll() is None, f"dbt ended before {what} was seen"
+        assert time.monotonic() < deadline, f"{what} is missing"
+        time.sleep(0.1)
+
+
+def noted(state: Path, name: bytes) -> bool:
+    """Whether an operation is noted on disk."""
+    return any(name in path.read_bytes() for path in state.rglob("*") if path.is_file())
+
+
+def queried(log: Path, start: int, text: bytes) -> bool:
+    """Whether dbt sent a query since its log had this size. It takes it a moment more to be able to cancel it."""
+    with log.open("rb") as file:
+        file.seek(start)
+        found = text in file.read()
+    if found:
+        time.sleep(0.5)
+    return found
+
+
 def play(scenario: Scenario, project: Path, environ: dict[str, str]) -> int:
     """Runs the command, and sends it a signal in the midst of the slow model."""
     dbt = (
@@ -242,11 +264,11 @@ def play(scenario: Scenario, project: Path, environ: dict[str, str]) -> int:
             stderr=output,
         )
         if scenario.signal is not None:
-            deadline = time.monotonic() + 60
-            while "START sql table" not in Path(output.name).read_text() and time.monotonic() < deadline:
-                time.sleep(0.05)
-            # What has gone on for a second is noted on disk.
-            time.sleep(2.5 if scenario.signal == signal.SIGKILL else 0.5)
+            begun = (project / "logs" / "dbt.log").stat().st_size
+            if scenario.signal == signal.SIGKILL:  # what has gone on for a second is noted on disk
+                until(process, "its note", lambda: noted(Path(environ["FLOE_STATE_DIR"]), b"model slow"))
+            else:
+                until(process, "its query", lambda: queried(project / "logs" / "dbt.log", begun, SLOW_QUERY))
             process.send_signal(scenario.signal)
         return process.wait(timeout=120)
 
@@ -285,13 +307,15 @@ def logged_starts(log: Path) -> dict[tuple[str, str], int]:
     for event in map(json.loads, log.read_text().splitlines()):
         if event["info"]["name"] == "NodeStart":
             key = (event["info"]["invocation_id"], event["data"]["node_info"]["unique_id"])
-            found.setdefault(key, nanoseconds(event["info"]["ts"]))
+            found.setdefault(key, nanoseconds(event["data"]["node_info"]["node_started_at"]))
     return found
 
 
 def nanoseconds(text: str) -> int:
     """A time in dbt's files."""
-    return round(datetime.fromisoformat(text).timestamp() * 1_000_000) * 1000
+    moment = datetime.fromisoformat(text)
+    moment = moment.replace(tzinfo=moment.tzinfo or UTC)  # dbt's are UTC and do not always say so
+    return round(moment.timestamp() * 1_000_000) * 1000
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: str(scenario.name))
@@ -310,9 +334,7 @@ def test_results_are_spans(scenario: Scenario, played: Played) -> None:
     found = Counter(
         (
             node.attributes["floe.dbt.unique_id"],
-            "skipped"
-            if node.attributes["floe.dbt.unique_id"] in scenario.races
-            else node.attributes.get("floe.dbt.node_status", ""),
+            node.attributes.get("floe.dbt.node_status", ""),
         )
         for node in counted
     )
@@ -395,10 +417,26 @@ def test_commands_have_their_names(played: Played) -> None:
     assert names["the wrapper"] == "dbt build"
 
 
+def test_batches_failures_and_skips_are_counted(played: Played) -> None:
+    command, nodes = played.spans(scenario("tests"))
+    failed = {node.attributes["floe.dbt.unique_id"] for node in nodes if node.status == ERROR}
+    assert command.attributes["floe.dbt.tests_failed"] == len(failed)
+    assert command.attributes["floe.dbt.tests_total"] == len([n for n in nodes if " shop-on-" not in n.name])
+    assert "amount_fails" in command.attributes["floe.dbt.failed_nodes"]
+    command, nodes = played.spans(scenario("a build with failures"))
+    skipped = [node for node in nodes if node.attributes["floe.outcome"] == "skipped"]
+    assert command.attributes["floe.dbt.nodes_skipped"] == len(skipped) > 0
+    _, nodes = played.spans(scenario("microbatch"))
+    days = {node.attributes.get("floe.dbt.batch"): node.attributes["floe.outcome"] for node in nodes}
+    assert (days["2020-01-01"], days["2020-01-02"]) == ("success", "error")
+
+
 def test_a_retry_says_of_what(played: Played) -> None:
     failed, _ = played.spans(scenario("run with a failure"))
     again, _ = played.spans(scenario("retry"))
     assert again.attributes["floe.dbt.retry_of"] == failed.attributes["floe.dbt.invocation_id"]
+    _, nodes = played.spans(scenario("retry"))
+    assert {node.attributes["code.file.path"] for node in nodes if "model" in node.name} >= {"models/bad.sql"}
     commands = {each.name: played.spans(each)[0] for each in SCENARIOS}
     assert [name for name, span in commands.items() if "floe.dbt.retry_of" in span.attributes] == ["retry"]
 

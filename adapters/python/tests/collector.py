@@ -56,6 +56,8 @@ class Span:
     resource: dict[str, Any]
     scope: str
     state: str
+    links: list[tuple[str, dict[str, Any]]]
+    """Span ids and attributes."""
 
 
 @dataclass
@@ -175,6 +177,7 @@ def _span(span: Any, resource: dict[str, Any], scope: str) -> Span:
         resource,
         scope,
         span.trace_state,
+        [(link.span_id.hex(), _attributes(link.attributes)) for link in span.links],
     )
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -239,30 +240,160 @@ def test_without_a_manifest_nothing_is_said(tmp_path: Path) -> None:
     assert "FLOE" not in ran.stderr and "telemetry is off" not in ran.stderr
 
 
-def test_faults_of_ours_do_not_reach_dagster(
-    tmp_path: Path, manifest: Manifest, collector: Collector
-) -> None:
-    code = """
-from floe_telemetry.dagster import hooks, instrumented, runs, ticks
-def fault(*_): raise RuntimeError("ours")
-for name in runs._TAKERS: runs._TAKERS[name] = fault
-ticks.tags_of_run = fault
-from dagster import DagsterInstance, RetryPolicy, asset, materialize
+FAULTS = """
+import itertools, json, contextlib
+from unittest.mock import patch
+from floe_telemetry import provider
+from floe_telemetry.dagster import environ, errors, facts, handler, hooks, identity, instrumented, runs, ticks
+from dagster import DagsterInstance, RetryPolicy, asset, asset_check, job, materialize, op
+
+class Told(BaseException): pass
+kinds = itertools.cycle([RuntimeError, SystemExit, GeneratorExit, Told])
+
 @asset(retry_policy=RetryPolicy(max_retries=1))
 def one(context):
     context.log.info("fine")
     if context.retry_number == 0: raise ValueError("theirs")
+
+@asset_check(asset=one)
+def holds():
+    from dagster import AssetCheckResult
+    return AssetCheckResult(passed=True)
+
+def play():
+    with DagsterInstance.ephemeral() as instance:
+        result = materialize([one, holds], instance=instance)
+        told = [event.event_type_value for event in result.all_events]
+        return [told, sorted(instance.get_run_by_id(result.run_id).tags.items())]
+
+def broken(kind):
+    def fault(*_, **__): raise kind("ours")
+    return fault
+
+without = play()
 instrumented(None)
-with DagsterInstance.ephemeral() as instance:
-    assert materialize([one], instance=instance).success
-hooks.uninstall()
+faults = [patch.dict(runs._TAKERS, {name: broken(next(kinds))}) for name in runs._TAKERS]
+for owner, name in [
+    (hooks, "provider"), (ticks, "tags_of_run"), (facts, "of_step"), (facts, "of_run"), (identity, "run_ids"),
+    (errors, "of_event"), (environ.Entry, "leave"), (environ.Entry, "__init__"), (runs.Runs, "take"),
+    (handler.DagsterEventHandler, "_emit"), (handler.DagsterEventHandler, "__init__"),
+    (provider.TelemetryProvider, "operation"), (provider, "init"), (provider, "installed"),
+]:
+    faults.append(patch.object(owner, name, broken(next(kinds))))
+different = []
+for fault in [contextlib.nullcontext(), *faults]:
+    with fault:
+        found = play()
+    if found != without:
+        different.append([str(getattr(fault, "attribute", fault)), found, without])
+print("RESULT " + json.dumps(different))
 """
+
+
+def test_faults_of_ours_do_not_reach_dagster(
+    tmp_path: Path, manifest: Manifest, collector: Collector
+) -> None:
+    """Events and tags are as without us, whatever of ours fails and however."""
     environ = os.environ | {"FLOE_TELEMETRY_MANIFEST": str(manifest(collector.endpoint))}
     ran = subprocess.run(
-        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", FAULTS], env=environ, capture_output=True, text=True, timeout=600, check=False
     )
-    assert ran.returncode == 0, ran.stderr
+    assert "RESULT []" in ran.stdout.splitlines(), ran.stdout + ran.stderr[-4000:]
     assert "an event of Dagster is lost to telemetry: RuntimeError('ours')" in ran.stderr
+
+
+DETAILS = """
+import json, os
+from dagster import (
+    AssetMaterialization, BackfillPolicy, DagsterInstance, MaterializeResult, StaticPartitionsDefinition, asset,
+    in_process_executor, job, materialize, op,
+)
+from floe_telemetry.dagster import instrumented
+instrumented(None)
+
+@asset(
+    partitions_def=StaticPartitionsDefinition([f"p{n:02}" for n in range(90)]),
+    backfill_policy=BackfillPolicy.single_run(),
+)
+def parted(context):
+    return MaterializeResult(metadata={"rows": 5})
+
+@asset
+def raw(): pass
+
+@asset(deps=[raw])
+def clean(): pass
+
+@asset(deps=[clean])
+def broken(): raise ValueError("no")
+
+@asset(deps=[broken])
+def report(): pass
+
+@op
+def nothing(): pass
+
+@job(executor_def=in_process_executor)
+def shop(): nothing()
+
+span = "00-" + "d" * 32 + "-" + "1" * 16 + "-01"
+with DagsterInstance.ephemeral() as instance:
+    ends = {"dagster/asset_partition_range_start": "p00", "dagster/asset_partition_range_end": "p89"}
+    assert materialize([parted], instance=instance, tags=ends).success
+    assert not materialize([raw, clean, broken, report], instance=instance, raise_on_error=False).success
+    asked = {"dagster/schedule_name": "nightly", "dagster/tick": "7", "floe/traceparent": span, "mine": "x"}
+    first = shop.execute_in_process(instance=instance, tags=asked)
+    tags = instance.get_run_by_id(first.run_id).tags
+    again = instance.create_run_for_job(
+        shop, tags=dict(tags), parent_run_id=first.run_id, root_run_id=first.run_id
+    )
+    from dagster._core.execution.api import execute_run
+    from dagster._core.definitions.job_base import InMemoryJob
+    assert execute_run(InMemoryJob(shop), again, instance).success
+    kept = {name: value for name, value in again.tags.items() if name in asked}
+    print("RESULT " + json.dumps([first.run_id, again.run_id, kept]))
+"""
+
+
+def test_partitions_links_and_copied_tags(tmp_path: Path, manifest: Manifest, collector: Collector) -> None:
+    (tmp_path / "here").mkdir()
+    path = manifest(collector.endpoint)
+    environ = os.environ | {"FLOE_TELEMETRY_MANIFEST": os.path.relpath(path, tmp_path / "here")}
+    ran = subprocess.run(
+        [sys.executable, "-c", DETAILS],
+        cwd=tmp_path / "here",
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    [result] = [line for line in ran.stdout.splitlines() if line.startswith("RESULT ")] or [ran.stderr]
+    first, again, kept = json.loads(result.removeprefix("RESULT "))
+
+    parted = collector.span("dagster.asset parted")
+    assert parted.attributes["floe.dagster.materialized"] == ["parted"]
+    assert "floe.dagster.metadata.rows" not in parted.attributes
+    told = [found for name, found in parted.events if name == "dagster.materialization"]
+    # Dagster tells of them in no order.
+    assert sorted(found["floe.dagster.partition"] for found in told) == [f"p{n:02}" for n in range(90)]
+    assert {found["floe.dagster.metadata.rows"] for found in told} == {5.0}
+
+    raw, clean, broken = (collector.span(f"dagster.asset {name}") for name in ("raw", "clean", "broken"))
+    assert [link for link, _ in clean.links] == [raw.span_id]
+    assert [link for link, _ in broken.links] == [clean.span_id]
+    failed = next(span for span in collector.spans if span.span_id == broken.parent_id)
+    assert failed.attributes["floe.dagster.failed_nodes"] == ["broken"]
+    assert failed.attributes["floe.dagster.steps_not_run"] == ["report"]
+    assert failed.attributes["floe.dagster.nodes_total"] == 4
+    assert failed.attributes["floe.dagster.nodes_skipped"] == 1
+
+    runs = {span.attributes["floe.dagster.run_id"]: span for span in collector.spans if " shop" in span.name}
+    assert (runs[first].trace_id, runs[first].attributes["floe.dagster.schedule"]) == ("d" * 32, "nightly")
+    assert runs[again].trace_id == again.replace("-", "")
+    assert "floe.dagster.schedule" not in runs[again].attributes
+    assert [link for link, _ in runs[again].links] == [runs[first].span_id]
+    assert kept == {"dagster/schedule_name": "nightly", "dagster/tick": "7", "mine": "x"}
 
 
 def test_a_step_that_something_else_runs(tmp_path: Path, manifest: Manifest, collector: Collector) -> None:

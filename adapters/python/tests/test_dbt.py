@@ -41,7 +41,7 @@ def environment(manifest: Path | None = None) -> dict[str, str]:
 
 def run(project: Path, environ: dict[str, str], *command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command, cwd=project, env=environ, capture_output=True, text=True, timeout=180, check=False
+        command, cwd=project, env=environ, capture_output=True, text=True, timeout=600, check=False
     )
 
 

@@ -13,6 +13,7 @@ from opentelemetry.attributes import BoundedAttributes
 
 from floe_telemetry._once import warn_once
 from floe_telemetry.attributes import like
+from floe_telemetry.literals import Literals
 from floe_telemetry.policy import Policy
 
 _MASK: Final = "***"
@@ -46,6 +47,7 @@ class Redactor:
         """Whether a key names a secret."""
         self._plain: set[str] = set()
         """Keys that name none, and that hold none."""
+        self._literals: Final = Literals()
 
     def text(self, text: str) -> str:
         """A text without secrets."""
@@ -53,6 +55,8 @@ class Redactor:
 
     def secrets(self, items: Iterable[Iterable[Any]]) -> Secrets:
         """What is secret among all of the items' values."""
+        if self._literals.changed():
+            self._clean, self._secrets, self._plain = set(), {}, set()
         found = _Found(self._clean, self._plain)
         clean, texts, plain, keys = found.clean, found.texts, found.plain, found.keys
         for item in items:
@@ -102,7 +106,8 @@ class Redactor:
         known = self._secrets
         new = [text for text in unclean if text not in known]
         try:
-            answers = dict(zip(new, self._policy.redact(new), strict=True)) if new else {}
+            masked = [self._literals.masked(text) for text in new]
+            answers = dict(zip(new, self._policy.redact(masked), strict=True)) if new else {}
         except Exception as error:
             # A text that could not be checked may hold a secret.
             warn_once("redact", "%s; texts are masked instead of redacted", error)

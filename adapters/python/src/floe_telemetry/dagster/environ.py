@@ -30,6 +30,8 @@ class Entry:
     def leave(self) -> None:
         """Puts back what stood there, in whatever order operations end."""
         with _lock:
+            if self not in _entered:
+                return
             was_last = _entered[-1] is self
             _entered.remove(self)
             if was_last:

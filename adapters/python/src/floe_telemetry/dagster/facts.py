@@ -15,13 +15,19 @@ _TAGS: Final = {
     "dagster/tick": "tick",
     "dagster/backfill": "backfill",
 }
+_ASKED: Final = frozenset(("sensor", "schedule", "tick"))
+"""Who asked for a run. One that is made instead of it has copies of the tags, and nobody's asking."""
 _MOST_NUMBERS: Final = 16
 
 
 def of_run(run: Any) -> dict[str, object]:
     """Facts of a run, the same in each process."""
     tags: Mapping[str, str] = run.tags
-    known: dict[str, object] = {name: tags[tag] for tag, name in _TAGS.items() if tag in tags}
+    known: dict[str, object] = {
+        name: tags[tag]
+        for tag, name in _TAGS.items()
+        if tag in tags and not (run.parent_run_id and name in _ASKED)
+    }
     first, last = (tags.get(f"dagster/asset_partition_range_{end}") for end in ("start", "end"))
     if first and last:
         known["partition"] = first if first == last else f"{first}...{last}"

@@ -12,9 +12,10 @@ from opentelemetry.context import Context
 from opentelemetry.util.types import AnyValue
 
 from floe_telemetry import logs
-from floe_telemetry._once import warn_once
+from floe_telemetry._guard import Guard
 from floe_telemetry.dagster import errors, hooks
 
+_guard: Final = Guard("a message of Dagster is lost to telemetry")
 _IDENTITY: Final = ("run_id", "step_key")
 _HOOK_ERRORED: Final = "HOOK_ERRORED"
 
@@ -30,16 +31,19 @@ class DagsterEventHandler(logging.Handler):
         self._context: Final = context
         hooks.install()
 
-    def createLock(self) -> None:
-        """None is needed: what is shared has its own."""
-        self.lock = None
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Without the handler's lock: what is shared here has its own."""
+        found: Any = self.filter(record)  # from Python 3.12 on, it may be another record
+        if found:
+            self.emit(found if isinstance(found, logging.LogRecord) else record)
+        return bool(found)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Takes one message. Never raises: Dagster would fail the step."""
         event = getattr(record, "dagster_event", None)
         if event is not None and event.event_type_value != _HOOK_ERRORED:
             return  # which the instance tells of
-        try:
+        with _guard:
             provider = hooks.provider()
             # `context.log` is no logger of the standard library. The one of its name has the level that
             # Dagster sets for its servers' console.
@@ -57,8 +61,6 @@ class DagsterEventHandler(logging.Handler):
                     }
                 body = str(meta.get("orig_message") or record.getMessage())
                 self._emit(provider.sdk.logger_provider, record, body, attributes)
-        except Exception as error:
-            warn_once(f"dagster log {type(error)}", "a message is lost to telemetry: %r", error)
 
     def _emit(
         self, provider: Any, record: logging.LogRecord, body: str, attributes: dict[str, AnyValue]

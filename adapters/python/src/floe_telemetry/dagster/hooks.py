@@ -5,17 +5,17 @@ Each is wrapped once, whichever way in was taken and however often.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from opentelemetry.context import Context
 
 from floe_telemetry import provider as providers
+from floe_telemetry._guard import Guard
 from floe_telemetry._once import warn_once
 from floe_telemetry.dagster import ticks
 from floe_telemetry.dagster.runs import Event, Runs
@@ -29,6 +29,7 @@ _Call = Callable[..., Any]
 _Arguments = tuple[Any, ...]
 _Options = dict[str, Any]
 
+_guard: Final = Guard("an event of Dagster is lost to telemetry")
 _step: Final[ContextVar[Any]] = ContextVar("floe_telemetry_dagster_step", default=None)
 _runs: Final = Runs()
 _hooked = False
@@ -43,11 +44,19 @@ def install() -> None:
         import wrapt
 
         _hooked = True
+        _make_manifest_absolute()
         storage = logging.getLogger("alembic")
         if storage.level == logging.NOTSET:  # it tells each process that Dagster's storage is as it should be
             storage.setLevel(logging.WARNING)
         for module, wrappers in _WRAPPERS.items():
             wrapt.register_post_import_hook(_wrapping(wrappers), module)
+
+
+def _make_manifest_absolute() -> None:
+    """Steps start dbt, and step workers, in directories of their own."""
+    path = os.environ.get(MANIFEST_VARIABLE)
+    if path:
+        os.environ[MANIFEST_VARIABLE] = os.path.abspath(path)
 
 
 def uninstall() -> None:
@@ -80,15 +89,6 @@ def _wrapping(wrappers: dict[str, Callable[..., Any]]) -> Callable[[Any], None]:
     return wrap
 
 
-@contextlib.contextmanager
-def _guarded() -> Iterator[None]:
-    """Nothing of ours reaches Dagster: it would fail the step."""
-    try:
-        yield
-    except Exception as error:
-        warn_once(f"dagster {type(error)}", "an event of Dagster is lost to telemetry: %r", error)
-
-
 def provider() -> TelemetryProvider:
     """The installed one, else `init()`'s. Where no manifest is named, nobody asked for telemetry: a no-op."""
     installed = providers.installed()
@@ -115,7 +115,7 @@ def _handle_new_event(call: _Call, instance: Any, args: _Arguments, options: _Op
     """`DagsterInstance.handle_new_event(event)`, once it is stored."""
     result = call(*args, **options)
     if _active:
-        with _guarded():
+        with _guard:
             entry = args[0] if args else options["event"]
             if entry.dagster_event is not None and Runs.takes(entry.dagster_event.event_type_value):
                 telemetry = provider()
@@ -125,10 +125,16 @@ def _handle_new_event(call: _Call, instance: Any, args: _Arguments, options: _Op
 
 
 def _create_run(call: _Call, instance: Any, args: _Arguments, options: _Options) -> Any:
-    """`DagsterInstance.create_run(*, tags, ...)`: a run is in the trace of who launches it."""
+    """`DagsterInstance.create_run(*, tags, ...)`: a run is in the trace of who launches it. Newer Dagsters
+    have it in `RunDomain`, where re-executions do not pass the instance.
+    """
     if _active:
-        with _guarded():
-            options = options | {"tags": ticks.tags_of_run(provider(), instance, options.get("tags"))}
+        with _guard:
+            instance = getattr(instance, "_instance", instance)
+            tags = ticks.tags_of_run(
+                provider(), instance, options.get("tags"), retried=options.get("parent_run_id")
+            )
+            options = options | {"tags": tags}
     return call(*args, **options)
 
 
@@ -136,7 +142,7 @@ def _update_tick(call: _Call, instance: Any, args: _Arguments, options: _Options
     """`DagsterInstance.update_tick(tick)`."""
     result = call(*args, **options)
     if _active:
-        with _guarded():
+        with _guard:
             telemetry = provider()
             if telemetry.enabled:
                 ticks.updated(telemetry, instance, args[0] if args else options["tick"])
@@ -147,7 +153,7 @@ def _get_handlers(call: _Call, _: Any, args: _Arguments, options: _Options) -> A
     """`DagsterInstance.get_handlers()`: the handlers of `context.log`."""
     handlers = call(*args, **options)
     if _active:
-        with _guarded():
+        with _guard:
             from floe_telemetry.dagster.handler import DagsterEventHandler
 
             if not any(isinstance(handler, DagsterEventHandler) for handler in handlers):
@@ -159,7 +165,7 @@ def _enter_tick_logger(call: _Call, logger: Any, args: _Arguments, options: _Opt
     """`InstigationLogger.__enter__()`: `context.log` of a sensor or a schedule."""
     result = call(*args, **options)
     if _active:
-        with _guarded():
+        with _guard:
             from floe_telemetry.dagster.handler import DagsterEventHandler
 
             telemetry = provider()
@@ -177,6 +183,7 @@ _WRAPPERS: Final[dict[str, dict[str, Callable[..., Any]]]] = {
         "DagsterInstance.update_tick": _update_tick,
         "DagsterInstance.get_handlers": _get_handlers,
     },
+    "dagster._core.instance.runs.run_domain": {"RunDomain.create_run": _create_run},
     "dagster._core.events": {"log_step_event": _log_step_event},
     "dagster._core.definitions.instigation_logger": {"InstigationLogger.__enter__": _enter_tick_logger},
 }

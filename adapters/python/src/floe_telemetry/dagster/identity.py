@@ -122,5 +122,24 @@ def retried(provider: TelemetryProvider, instance: Any, run: Any) -> list[Link]:
     return [Link(span, {"floe.dagster.parent_run_id": failed.run_id})]
 
 
+def upstream(run: Context, run_id: str, attempts: Mapping[str, int]) -> list[Link]:
+    """Links to the steps of this run, by key and attempt, that a step depends on."""
+    span = trace.get_current_span(run).get_span_context()
+    return [
+        Link(
+            SpanContext(
+                span.trace_id,
+                step_ids(run_id, key, attempt).span_id,
+                False,
+                span.trace_flags,
+                span.trace_state,
+            ),
+            {"floe.dagster.upstream": key},
+        )
+        for key, attempt in attempts.items()
+        if span.is_valid
+    ]
+
+
 def _has_span(context: Context) -> bool:
     return trace.get_current_span(context).get_span_context().is_valid

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opentelemetry.context import Context
 
+from floe_telemetry._guard import Guard
 from floe_telemetry.carriers import normal_name
 from floe_telemetry.contract import ExceptionInfo, OperationKind
 from floe_telemetry.dagster import errors, facts, identity
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from floe_telemetry.provider import TelemetryProvider
 
 _SECOND: Final = 1_000_000_000
+_MOST_STEPS: Final = 20
+_guard: Final = Guard("what became of a run's steps is lost to telemetry")
 _Key = tuple[str, str | None]
 
 
@@ -69,8 +72,10 @@ class _Open:
     def __init__(self, provider: TelemetryProvider, operation: Operation, step: Step | None = None) -> None:
         self.operation: Final = operation
         self.step: Final = step
-        self.made: Final[list[str]] = []
+        self.made: Final[dict[str, None]] = {}
         """The assets that were materialized."""
+        self.told: Final[list[tuple[int, str | None, dict[str, object]]]] = []
+        """When, of which partition and with which numbers the step's only asset was."""
         self.checked: str | None = None
         """How the check that the step is for ended."""
         self.failed: ExceptionInfo | None = None
@@ -83,11 +88,27 @@ class _Open:
         self.operation.detach()
         if self.step is not None:
             if self.step.kind is OperationKind.ASSET_MATERIALIZATION:
-                self.operation.add(materialized=self.made)
+                self.operation.add(materialized=list(self.made))
+            self._numbers()
             if status == "STEP_SUCCESS" and self.checked is not None:
                 status = self.checked
         self.operation.end(status, error=error, end_time=time)
         self._environ.leave()
+
+    def _numbers(self) -> None:
+        """One materialization's numbers are the step's. Those of several partitions would hide each other:
+        each is an event.
+        """
+        if len(self.told) == 1:
+            self.operation.add(**self.told[0][2])
+        elif self.operation.span.is_recording():
+            for time, partition, numbers in self.told:
+                known = {"floe.dagster.partition": partition, **numbers}
+                self.operation.span.add_event(
+                    "dagster.materialization",
+                    {name: value for name, value in known.items() if value is not None},  # type: ignore[misc]
+                    time,
+                )
 
 
 class Runs:
@@ -130,6 +151,9 @@ class Runs:
             self._close(
                 key, "cancelled" if event.name == "PIPELINE_CANCELED" else "abandoned", None, event.time
             )
+        if here is not None:
+            with _guard:
+                here.operation.add(**_counted(event))
         if self._close((run_id, None), event.name, error, event.time):
             return
         record = event.instance.get_run_record_by_id(run_id)
@@ -139,6 +163,8 @@ class Runs:
             error = error or ExceptionInfo("abandoned", event.entry.dagster_event.message or "", "")
         operation = _begin_run(provider, event.instance, run, started)
         _lost_steps(provider, event, run, operation.context)
+        with _guard:
+            operation.add(**_counted(event))
         operation.end(event.name, error=error, end_time=event.time)
 
     def step_starts(self, provider: TelemetryProvider, event: Event) -> None:
@@ -149,7 +175,7 @@ class Runs:
         else:
             run = event.instance.get_run_by_id(event.entry.run_id)
             step = _stored_step(event, run, _stored(event))
-        operation = self._begin_step(provider, run, step, event.key, event.time)
+        operation = self._begin_step(provider, run, step, event.key, event.time, _upstream(event))
         self._keep(event.key, _Open(provider, operation, step))
 
     def step_ends(self, provider: TelemetryProvider, event: Event) -> None:
@@ -178,9 +204,9 @@ class Runs:
         numbers = facts.numbers(told.metadata)
         opened = self._open.get(event.key)
         if opened is not None:
-            opened.made.append(name)
+            opened.made[name] = None
             if opened.step is not None and opened.step.alone == name:
-                opened.operation.add(**numbers)
+                opened.told.append((event.time, told.partition, numbers))
                 return
         materialized = event.name == "ASSET_MATERIALIZATION"
         kind = OperationKind.ASSET_MATERIALIZATION if materialized else OperationKind.ASSET_OBSERVATION
@@ -226,12 +252,20 @@ class Runs:
         operation.end(status, end_time=event.time)
 
     def _begin_step(
-        self, provider: TelemetryProvider, run: Any, step: Step, key: _Key, started: int
+        self,
+        provider: TelemetryProvider,
+        run: Any,
+        step: Step,
+        key: _Key,
+        started: int,
+        upstream: Mapping[str, int] | None = None,
     ) -> Operation:
         here = self._open.get((run.run_id, None))
+        parent = here.operation.context if here else identity.of_run(provider, run)
         return provider.operation(step.kind, step.name, **step.facts).begin(
             start_time=started,
-            parent=here.operation.context if here else identity.of_run(provider, run),
+            parent=parent,
+            links=identity.upstream(parent, run.run_id, upstream or {}),
             ids=identity.step_ids(run.run_id, str(key[1]), step.attempt),
             # The run's worker tells when a step's dies.
             outlived=here is None or identity.is_launched_remotely(run),
@@ -261,6 +295,40 @@ def _begin_run(provider: TelemetryProvider, instance: Any, run: Any, started: in
         ids=identity.run_ids(run.run_id),
         outlived=identity.is_launched_remotely(run),
     )
+
+
+def _upstream(event: Event) -> dict[str, int]:
+    """The steps of this run that a step depends on, and which attempt of each it was that succeeded."""
+    if not facts.is_executed(event.context):
+        return {}
+    retries = event.context.get_known_state().get_retry_state()
+    return {
+        key: retries.get_attempt_count(key) + 1
+        for key in sorted(event.context.step.get_execution_dependency_keys())
+    }
+
+
+def _counted(event: Event) -> dict[str, object]:
+    """What became of a run's steps, as Dagster stored it."""
+    run = event.instance.get_run_by_id(event.entry.run_id)
+    planned: list[str] = []
+    if run.execution_plan_snapshot_id:
+        snapshot = event.instance.get_execution_plan_snapshot(run.execution_plan_snapshot_id)
+        planned = list(snapshot.step_keys_to_execute)
+    status = {
+        stored.step_key: stored.status.name if stored.status else ""
+        for stored in event.instance.get_run_step_stats(run.run_id)
+    }
+    failed = sorted(key for key, word in status.items() if word == "FAILURE")
+    # Dagster tells of no step whose upstream failed.
+    left = [key for key in planned if status.get(key, "SKIPPED") == "SKIPPED"]
+    return {
+        "nodes_total": len({*planned, *status}),
+        "nodes_failed": len(failed),
+        "nodes_skipped": len(left),
+        "failed_nodes": failed[:_MOST_STEPS] or None,
+        "steps_not_run": left[:_MOST_STEPS] or None,
+    }
 
 
 def _queued(instance: Any, run_id: str) -> float | None:

@@ -10,6 +10,7 @@ from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.context import Context
 
+from floe_telemetry.carriers import TAG_PREFIX
 from floe_telemetry.contract import OperationKind
 from floe_telemetry.dagster import errors, identity
 
@@ -25,12 +26,18 @@ _INSTIGATORS: Final = {
 
 
 def updated(provider: TelemetryProvider, instance: Any, tick: Any) -> None:
-    """A tick was stored. One that has finished becomes an operation."""
+    """A tick was stored. One that has finished becomes an operation; one that did nothing is measured alone,
+    unless the manifest wants more: a sensor ticks every half minute, mostly for nothing.
+    """
     data = tick.tick_data
     if data.status.name not in _FINISHED:
         return
     is_schedule = data.instigator_type.name == "SCHEDULE"
     kind = OperationKind.SCHEDULE_TICK if is_schedule else OperationKind.SENSOR_TICK
+    ended = data.end_timestamp or time.time()
+    if data.status.name == "SKIPPED" and not _are_skipped_told(provider):
+        _measure(provider, kind, data.instigator_name, data.status.name, ended - data.timestamp)
+        return
     operation = provider.operation(kind, data.instigator_name, tick=str(tick.tick_id))
     operation.begin(
         start_time=round(data.timestamp * _SECOND),
@@ -41,22 +48,38 @@ def updated(provider: TelemetryProvider, instance: Any, tick: Any) -> None:
     operation.end(
         data.status.name,
         error=errors.info(data.error) if data.error else None,
-        end_time=round((data.end_timestamp or time.time()) * _SECOND),
+        end_time=round(ended * _SECOND),
         runs=list(data.run_ids) or None,
         skip_reason=data.skip_reason,
     )
 
 
+def _are_skipped_told(provider: TelemetryProvider) -> bool:
+    operations = provider.plan.operations if provider.plan else None
+    return bool(getattr(operations, "skipped_ticks", False))
+
+
+def _measure(
+    provider: TelemetryProvider, kind: OperationKind, name: str, status: str, seconds: float
+) -> None:
+    if provider.policy is not None and provider.sdk is not None:
+        ending = provider.policy.end(kind, name, status, max(0.0, seconds), {}, None)
+        provider.sdk.record(ending.measurements, Context())
+
+
 def tags_of_run(
-    provider: TelemetryProvider, instance: Any, tags: Mapping[str, str] | None
+    provider: TelemetryProvider, instance: Any, tags: Mapping[str, str] | None, *, retried: str | None = None
 ) -> Mapping[str, str] | None:
     """The tags of a run that is created, with the context of who asks for it: a tick, or the current span.
-    Who names one already is obeyed.
+    Who names one already is obeyed, but for a run made instead of another (`retried`): Dagster copies the
+    tags of that one, and its trace has ended.
     """
     given = tags or {}
+    if retried and provider.enabled:
+        tags = given = _without_copied(given, instance, retried)
     if identity.of_tags(provider, given) is not None:
         return tags
-    launcher = _of_tags(provider, instance, given) if provider.enabled else None
+    launcher = _of_tags(provider, instance, given) if provider.enabled and not retried else None
     if launcher is None:
         launcher = otel_context.get_current()
         span = trace.get_current_span(launcher).get_span_context()
@@ -64,6 +87,18 @@ def tags_of_run(
         if not span.is_valid or span == trace.get_current_span(provider.context).get_span_context():
             return tags
     return {**given, **provider.run_tags(launcher)}
+
+
+def _without_copied(tags: Mapping[str, str], instance: Any, retried: str) -> Mapping[str, str]:
+    """The tags without the context of the run that is tried again."""
+    before = instance.get_run_by_id(retried)
+    if before is None:
+        return tags
+    return {
+        name: value
+        for name, value in tags.items()
+        if not (name.startswith(TAG_PREFIX) and before.tags.get(name) == value)
+    }
 
 
 def context_of_log(provider: TelemetryProvider, logger: Any) -> Context | None:

@@ -13,6 +13,8 @@ from floe_telemetry.dbt import times
 
 _TYPES: Final = frozenset(("RunExecutionResult", "RunResultsArtifact", "FreshnessResult"))
 
+_PERIODS: Final = {"minute": 60, "hour": 3600, "day": 86400}
+
 
 class Result(NamedTuple):
     """One node's result."""
@@ -60,12 +62,20 @@ def _freshness(result: dict[str, Any]) -> dict[str, object]:
     if "max_loaded_at" not in result:
         return {}
     criteria = result["criteria"]
+    exceeded = {"warn": "warn_after", "error": "error_after"}.get(result["status"], "")
     return {
-        "freshness_age": result["max_loaded_at_time_ago_in_s"],
+        "freshness_age_seconds": result["max_loaded_at_time_ago_in_s"],
+        "freshness_limit_seconds": _seconds(criteria.get(exceeded)),
         "freshness_max_loaded_at": result["max_loaded_at"],
         "freshness_warn_after": _period(criteria.get("warn_after")),
         "freshness_error_after": _period(criteria.get("error_after")),
     }
+
+
+def _seconds(period: dict[str, Any] | None) -> float | None:
+    if not period or period.get("count") is None:
+        return None
+    return float(period["count"] * _PERIODS[period["period"]])
 
 
 def _period(period: dict[str, Any] | None) -> str | None:

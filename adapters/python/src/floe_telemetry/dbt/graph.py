@@ -30,6 +30,8 @@ class Graph:
         context = _context()
         found = getattr(context, "obj", None) or {}
         manifest = found.get("manifest")
+        if manifest is None and context is not None and context.info_name == "retry":
+            manifest = _parsed(found.get("runtime_config"))  # once more, for what it runs again
         if manifest is None:
             warn_once("dbt manifest", "dbt's manifest is not where it was; nodes have no links and no files")
         return cls(manifest, found.get("runtime_config"))
@@ -85,6 +87,13 @@ class Graph:
             if found is not None:
                 return found
         return None
+
+
+def _parsed(config: Any) -> Any:
+    """The manifest that dbt parsed last for this project's database."""
+    from dbt.adapters.factory import get_adapter
+
+    return getattr(get_adapter(config), "_macro_resolver", None)
 
 
 def _context() -> Any:

@@ -33,6 +33,15 @@ _SAID_BY_SPANS: Final = frozenset(
 """`START` and `OK` of each node. Where such a line warns or is an error, it is a record all the same."""
 
 
+_RESULTS: Final = frozenset(("PrintEvent", "ShowNode", "CompiledNode", "ListCmdOut", "DebugCmdOut"))
+"""What a command was asked to print: rows, SQL, names. It is the user's data, not what happens."""
+
+
+def plain(text: str) -> str:
+    """A line without colours."""
+    return _COLOURS.sub("", text).strip()
+
+
 class Lines:
     """dbt's lines of the plan's level and above, under the span that is current where dbt says them."""
 
@@ -50,9 +59,9 @@ class Lines:
         level = _LEVELS.get(info.level)
         if level is None or self._provider is None or level < self._least:
             return
-        if level == logging.INFO and info.name in _SAID_BY_SPANS:
+        if info.name in _RESULTS or (level == logging.INFO and info.name in _SAID_BY_SPANS):
             return
-        text = _COLOURS.sub("", info.msg).strip()
+        text = plain(info.msg)
         if text:
             from floe_telemetry import logs
 
