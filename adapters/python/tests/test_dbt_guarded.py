@@ -152,13 +152,13 @@ def terminated(project: Path, environ: dict[str, str]) -> tuple[int, str]:
         process = subprocess.Popen(
             [str(BIN / "dbt"), "run", "--select", "slow"], cwd=project, env=environ, stdout=file, stderr=file
         )
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 480
         while "START sql table" not in output.read_text():
             assert process.poll() is None, output.read_text()
             assert time.monotonic() < deadline, f"the model did not start: {output.read_text()}"
             time.sleep(0.05)
         process.send_signal(signal.SIGTERM)
-        return process.wait(60), output.read_text().partition("START sql table")[2]
+        return process.wait(240), output.read_text().partition("START sql table")[2]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGTERM is Unix's")
