@@ -55,8 +55,7 @@ def updated(provider: TelemetryProvider, instance: Any, tick: Any) -> None:
 
 
 def _are_skipped_told(provider: TelemetryProvider) -> bool:
-    operations = provider.plan.operations if provider.plan else None
-    return bool(getattr(operations, "skipped_ticks", False))
+    return provider.plan is not None and provider.plan.operations.skipped_ticks
 
 
 def _measure(
