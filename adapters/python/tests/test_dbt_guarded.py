@@ -135,11 +135,11 @@ def test_two_runners_at_once(project: Path, manifest: Manifest, collector: Colle
         success, statuses = answered[name]
         assert (command.attributes["floe.outcome"] == "success") == success, command
         told = {
-            span.attributes["floe.dbt.model"]: span.attributes["floe.dbt.node_status"]
+            span.attributes["floe.dbt.model"]: span.attributes.get("floe.dbt.node_status")
             for span in nodes
             if span.parent_id == command.span_id
         }
-        assert told == statuses
+        assert told.items() >= statuses.items()
     assert not answered["bad"][0] and "other" in commands["bad"].description
     assert {span.parent_id for span in nodes} == {commands["good"].span_id}
     assert {log.span_id for log in collector.logs if "other" in str(log.body)} <= {commands["bad"].span_id}
@@ -147,7 +147,7 @@ def test_two_runners_at_once(project: Path, manifest: Manifest, collector: Colle
 
 def terminated(project: Path, environ: dict[str, str]) -> tuple[int, str]:
     """Exit code and output of a dbt that is sent SIGTERM in the midst of a query."""
-    output = project / "output.txt"
+    output = project / f"{'with' if 'FLOE_TELEMETRY_MANIFEST' in environ else 'without'}.txt"
     with output.open("w") as file:
         process = subprocess.Popen(
             [str(BIN / "dbt"), "run", "--select", "slow"], cwd=project, env=environ, stdout=file, stderr=file
@@ -158,7 +158,10 @@ def terminated(project: Path, environ: dict[str, str]) -> tuple[int, str]:
             assert time.monotonic() < deadline, f"the model did not start: {output.read_text()}"
             time.sleep(0.05)
         process.send_signal(signal.SIGTERM)
-        return process.wait(240), output.read_text().partition("START sql table")[2]
+        code = process.wait(240)
+    # A helper of Python's own outlives dbt and may or may not have said by now that semaphores are left.
+    after = output.read_text().partition("START sql table")[2].partition("/")[0]
+    return code, after.rstrip()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGTERM is Unix's")
