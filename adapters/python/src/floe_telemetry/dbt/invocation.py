@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 FLUSH_SECONDS: Final = 1.0
 _INSTANCES: Final = 2
 """Of the policy, for all of dbt's threads: calls are short, and Python runs one thread at a time."""
+_CHECK_FAILED: Final = "dbt.check_failure"
 _NAMED: Final = re.compile(r"^\s*[A-Z][A-Za-z ]* Error(?: in |:)", re.MULTILINE)
 _INTERRUPTS: Final = ("KeyboardInterrupt", "SystemExit")
 
@@ -101,9 +102,9 @@ class Invocation:
         """What `dbt debug` finds wrong: a line that counts, then one for each check that failed."""
         text = plain(message)
         if text and self._error is None and not text.endswith("passed!"):
-            self._error = ExceptionInfo("", "", "")
+            self._error = ExceptionInfo(_CHECK_FAILED, text, "")
         elif text and self._error is not None:
-            self._error = ExceptionInfo("", f"{self._error.message}\n{text}".strip(), "")
+            self._error = ExceptionInfo(_CHECK_FAILED, f"{self._error.message}\n{text}".strip(), "")
 
     def fails(self, message: str) -> None:
         """The macro of run-operation failed."""
@@ -183,7 +184,9 @@ def _readable() -> Iterator[None]:
 
 def _typed(found: ExceptionInfo, error: BaseException | None) -> ExceptionInfo:
     """With the type of dbt's exception, unless the text names what was wrong: `Compilation Error in ...`."""
-    if error is None or _NAMED.search(found.message):
+    if error is None:
+        return found
+    if _NAMED.search(found.message):
         return found._replace(type="")
     return found._replace(type=type_name(type(error)))
 
