@@ -167,8 +167,8 @@ def test_the_runner_twice_in_a_process(project: Path, manifest: Manifest, collec
         "import floe_telemetry.dbt.callback as d\n"
         "def broken(*a, **k): raise SystemExit('broken')\n"
         "made = d.Callback.__init__\n"
-        "def make(self, provider):\n"
-        "    made(self, provider)\n"
+        "def make(self, *args):\n"
+        "    made(self, *args)\n"
         "    self._takers = dict.fromkeys(self._takers, broken)\n"
         "d.Callback.__init__ = make",
     ],

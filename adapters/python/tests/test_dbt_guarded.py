@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,10 +64,10 @@ print("RESULT " + json.dumps(found))
 """
 
 
-def result_of(ran: subprocess.CompletedProcess[str]) -> dict[str, list[object]]:
+def result_of(ran: subprocess.CompletedProcess[str]) -> dict[str, list[Any]]:
     lines = [line for line in ran.stdout.splitlines() if line.startswith("RESULT ")]
     assert lines, ran.stdout + ran.stderr
-    found: dict[str, list[object]] = json.loads(lines[0].removeprefix("RESULT "))
+    found: dict[str, list[Any]] = json.loads(lines[0].removeprefix("RESULT "))
     return found
 
 
