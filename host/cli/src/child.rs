@@ -8,9 +8,9 @@ mod unix;
 pub(crate) mod witness;
 
 #[cfg(not(unix))]
-pub(crate) use elsewhere::{Signals, end_by, end_with_parent, signal_of, terminate};
+pub(crate) use elsewhere::{Signals, end_by, end_with_parent, has_room, instead, signal_of, terminate};
 #[cfg(unix)]
-pub(crate) use unix::{Signals, end_by, end_with_parent, signal_of, terminate};
+pub(crate) use unix::{Signals, end_by, end_with_parent, has_room, instead, signal_of, terminate};
 
 /// What signals that came while a child ran say about its end.
 #[derive(Debug, Default, Clone, Copy)]

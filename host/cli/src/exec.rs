@@ -14,7 +14,7 @@ use floe_telemetry::{
 use tokio::process::{Child, Command};
 
 use crate::Failure;
-use crate::child::{Requests, Signals, end_by, end_with_parent, signal_of};
+use crate::child::{Requests, Signals, end_by, end_with_parent, has_room, instead, signal_of};
 use crate::output::{Output, Pipes};
 
 /// How long a signal may take to be received here after it was sent.
@@ -61,6 +61,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         });
     guarded(|| crate::log(&telemetry));
     let (program, rest) = arguments.command.split_first().ok_or("no command")?;
+    if !has_room() {
+        crate::complain(
+            &telemetry,
+            "floe-telemetry: this process may open too few files; the command runs in its place",
+        );
+        let error = instead(program, rest);
+        crate::complain(&telemetry, not_started(program, &error));
+        return Ok(not_started_code(&error));
+    }
     let name = Path::new(program)
         .file_name()
         .unwrap_or(program)
@@ -83,12 +92,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Err(error) => {
             crate::complain(&telemetry, not_started(program, &error));
             guarded(|| operation.fail("error", &error));
-            let code = if error.kind() == ErrorKind::NotFound {
-                127
-            } else {
-                126
-            };
-            (ExitCode::from(code), None)
+            (not_started_code(&error), None)
         }
     };
     if let Some(Err(undelivered)) = guarded(|| telemetry.shutdown()) {
@@ -153,14 +157,18 @@ pub(crate) fn run_child(
         added.push((OsStr::new(MANIFEST_VARIABLE), path.as_os_str()));
     }
     command.envs(added.iter().copied());
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+        // Too few open files for more than the command itself.
+        return Ok(Ended {
+            status: command.as_std_mut().status()?,
+            requests: Requests::default(),
+        });
+    };
     let ended = runtime.block_on(async {
         // Before there is a child that a signal could leave alone.
         let mut signals = Signals::listen()?;
         end_with_parent(&mut command);
-        let mut pipes = log_output.then(Pipes::new).transpose()?;
+        let mut pipes = log_output.then(Pipes::new).and_then(Result::ok);
         if let Some(pipes) = &mut pipes {
             pipes.connect(&mut command);
         }
@@ -223,6 +231,15 @@ async fn supervise(child: &mut Child, signals: &mut Signals) -> std::io::Result<
         };
         signals.pass_on(signal, child).await;
     }
+}
+
+/// As shells have it.
+fn not_started_code(error: &std::io::Error) -> ExitCode {
+    ExitCode::from(if error.kind() == ErrorKind::NotFound {
+        127
+    } else {
+        126
+    })
 }
 
 fn not_started(program: &OsStr, error: &std::io::Error) -> Problem {

@@ -459,6 +459,22 @@ fn nobody_reads_what_exec_says() {
 }
 
 #[test]
+fn a_process_that_may_open_few_files_runs_its_command() {
+    let place = Place::new();
+    for files in [8, 10, 12, 16, 20, 24, 32] {
+        let status = Command::new("sh")
+            .args(["-c", "ulimit -n $1; shift; exec \"$@\"", "sh", &files.to_string()])
+            .args([CLI, "exec", "--log-output"])
+            .arg(place.path().join("manifest.yaml"))
+            .args(["--", "sh", "-c", "exit 3"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        assert_eq!(status.unwrap().code(), Some(3), "{files}");
+    }
+}
+
+#[test]
 fn output_is_whole_however_slowly_it_is_read() {
     let place = Place::new();
     let text = "head -c 3000000 /dev/zero | tr '\\0' x; head -c 100000 /dev/zero | tr '\\0' y";

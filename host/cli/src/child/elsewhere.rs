@@ -1,5 +1,6 @@
 //! A system without signals. Its console sends an interrupt to every process, so that it is only survived here.
 
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::process::ExitStatus;
 
@@ -44,6 +45,14 @@ pub(crate) fn signal_of(_status: ExitStatus) -> Option<i32> {
 }
 
 pub(crate) fn end_by(_signal: i32) {}
+
+pub(crate) fn has_room() -> bool {
+    true
+}
+
+pub(crate) fn instead(_program: &OsStr, _arguments: &[OsString]) -> io::Error {
+    io::ErrorKind::Unsupported.into()
+}
 
 /// Requests to end.
 #[derive(Debug)]

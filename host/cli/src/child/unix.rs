@@ -1,8 +1,10 @@
 //! Signals that come to this process and are meant for its child.
 
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::ExitStatus;
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, getpgid, getpgrp, getpid, setrlimit};
@@ -185,6 +187,22 @@ pub(crate) fn end_by(number: i32) {
         libc::signal(number, libc::SIG_DFL);
         libc::raise(number);
     }
+}
+
+/// Files that a child's supervision opens: pipes, its handle, and those of the witness.
+const FILES: usize = 24;
+
+/// Whether this process may open as many files as the supervision of a child takes.
+pub(crate) fn has_room() -> bool {
+    (0..FILES)
+        .map(|_| File::open("/dev/null"))
+        .collect::<io::Result<Vec<_>>>()
+        .is_ok()
+}
+
+/// Runs a command in the place of this process; comes back if it cannot.
+pub(crate) fn instead(program: &OsStr, arguments: &[OsString]) -> io::Error {
+    std::process::Command::new(program).args(arguments).exec()
 }
 
 /// Requests to end.
