@@ -147,8 +147,10 @@ class Component:
     def _tick(self) -> None:
         """Moves the clock by which calls are interrupted; started by the first instance."""
         if self._ticker is None:
-            engine = weakref.ref(self._engine)
-            ticker = threading.Thread(target=_ticks, args=(engine,), name="floe-telemetry-epoch", daemon=True)
+            component = weakref.ref(self)
+            ticker = threading.Thread(
+                target=_ticks, args=(component,), name="floe-telemetry-epoch", daemon=True
+            )
             with contextlib.suppress(RuntimeError):  # the process ends, and with it what takes too long
                 ticker.start()
                 self._ticker = ticker
@@ -158,14 +160,14 @@ class Component:
         self._ticker = None
 
 
-def _ticks(engine: weakref.ref[_Engine]) -> None:
-    """Ends with the component."""
+def _ticks(component: weakref.ref[Component]) -> None:
+    """Ends with the component. A reference to its engine could be had while the engine's `__del__` runs."""
     while True:
         time.sleep(_TICK_SECONDS)
-        alive = engine()
+        alive = component()
         if alive is None:
             return
-        alive.increment_epoch()
+        alive._engine.increment_epoch()
         del alive
 
 
