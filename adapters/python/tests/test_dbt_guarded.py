@@ -96,7 +96,7 @@ from dbt.cli.main import dbtRunner
 slow = threading.Event()
 results = {}
 def work(name, arguments, wait, go):
-    wait.wait(60)
+    assert wait.wait(500), "no node of the first has started"
     def tells(message):
         if message.info.name == "NodeStart":
             go.set()
@@ -142,7 +142,7 @@ def test_two_runners_at_once(project: Path, manifest: Manifest, collector: Colle
         }
         assert told.items() >= statuses.items()
     assert not answered["bad"][0] and "other" in commands["bad"].description
-    assert {span.parent_id for span in nodes} == {commands["good"].span_id}
+    assert {span.parent_id for span in nodes} <= {commands["good"].span_id}
     assert {log.span_id for log in collector.logs if "other" in str(log.body)} <= {commands["bad"].span_id}
 
 
