@@ -7,7 +7,16 @@ import logging
 import os
 import threading
 
-logger = logging.getLogger("floe_telemetry")
+
+class _Logger(logging.LoggerAdapter[logging.Logger]):
+    """The logger of telemetry itself. `dictConfig` and `fileConfig` disable the loggers that they find."""
+
+    def isEnabledFor(self, level: int) -> bool:
+        self.logger.disabled = False
+        return super().isEnabledFor(level)
+
+
+logger = _Logger(logging.getLogger("floe_telemetry"))
 
 _MOST_KEPT = 4096
 _seen: set[str] = set()

@@ -244,7 +244,7 @@ def exception_info(error: BaseException) -> ExceptionInfo:
     return ExceptionInfo(
         type_name(type(error)),
         _message(error),
-        "".join(traceback.format_exception(type(error), error, error.__traceback__)),
+        _stacktrace(error),
         tuple(type_name(type(cause)) for cause in _causes(error)),
     )
 
@@ -273,6 +273,13 @@ def _message(error: BaseException) -> str:
     try:
         return str(error)
     except Exception:  # whose __str__ is broken
+        return ""
+
+
+def _stacktrace(error: BaseException) -> str:
+    try:
+        return "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    except Exception:  # whose notes or causes are broken
         return ""
 
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
+from dagster._core.log_manager import DagsterLogHandler
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -30,6 +31,7 @@ class DagsterEventHandler(logging.Handler):
         super().__init__(level)
         self._context: Final = context
         hooks.install()
+        logs.enriched_by(DagsterLogHandler)
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Without the handler's lock: what is shared here has its own."""

@@ -48,11 +48,12 @@ class Lines:
     def __init__(self, provider: TelemetryProvider) -> None:
         sdk, plan = provider.sdk, provider.plan
         self._provider: Final = sdk.logger_provider if sdk and plan and plan.exporters.logs else None
-        if sdk:
+        self._least = logging.CRITICAL
+        if sdk and plan:
             from floe_telemetry import logs
 
             logs.leave_out(*_LOGGERS)
-        self._least: Final = logging.getLevelNamesMapping()[plan.logging.level] if plan else logging.CRITICAL
+            self._least = logs.number(plan.logging.level)
 
     def take(self, info: Any) -> None:
         """Takes what is about one event."""

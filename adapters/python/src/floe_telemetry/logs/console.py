@@ -2,18 +2,51 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import math
+import sys
 import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from floe_telemetry.logs.emission import any_value
-from floe_telemetry.logs.fields import FIELDS, message_and_extra
+from floe_telemetry.logs.emission import any_value, guarded
+from floe_telemetry.logs.fields import FIELDS, exception_of, extra_of, message_of, text_of
+from floe_telemetry.operation import exception_info
 from floe_telemetry.redaction import Redactor, redacted
 
 _SECONDS: Final = "%Y-%m-%dT%H:%M:%S"
+
+
+class ConsoleHandler(logging.StreamHandler[Any]):
+    """Standard error, whichever it is at the moment. A line is made before the lock is taken, under which it
+    is written: what is shown of a record may itself log, in any thread.
+    """
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Writes a record that passes the filters. Never raises."""
+        with guarded("console of logs") as bounded:
+            if bounded and (passed := self.filter(record)):
+                self.emit(passed if isinstance(passed, logging.LogRecord) else record)
+                return True
+        return False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes a record. A stream that is closed or full takes no lines, as of any program."""
+        line = self.format(record)
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream = sys.stderr
+            try:
+                text = line.encode(stream.encoding, "backslashreplace").decode(stream.encoding)
+            except (AttributeError, LookupError, TypeError):
+                text = line
+            self.acquire()
+            try:
+                stream.write(text + self.terminator)
+                stream.flush()
+            finally:
+                self.release()
 
 
 class JsonFormatter(logging.Formatter):
@@ -25,11 +58,12 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
-        message, extra = message_and_extra(record)
-        told: dict[str, object] = {"logger": record.name, "message": message}
-        told |= _fields(record) | {name: any_value(value) for name, value in extra.items()}
-        if record.exc_info:
-            told["exception"] = self.formatException(record.exc_info)
+        told: dict[str, object] = {"logger": record.name, "message": message_of(record)}
+        told |= _fields(record) | {name: any_value(value) for name, value in extra_of(record).items()}
+        if trace := _traceback(record):
+            told["exception"] = trace
+        if record.stack_info:
+            told["stack"] = text_of(record.stack_info)
         clean = redacted(told, self._redactor.secrets([[told]]))
         return _json({"timestamp": _timestamp(record), "level": record.levelname, **clean})
 
@@ -43,7 +77,7 @@ class TextFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         """The line without the traceback that may follow it."""
-        message, extra = message_and_extra(record)
+        message, extra = message_of(record), extra_of(record)
         told = {"": message, **{name: any_value(value) for name, value in extra.items()}, **_fields(record)}
         clean = redacted(told, self._redactor.secrets([[told]]))
         text = clean.pop("") if isinstance(clean, dict) else message
@@ -55,8 +89,8 @@ class TextFormatter(logging.Formatter):
         """The line, with the traceback if there is one."""
         record.asctime = self.formatTime(record, self.datefmt)
         line = self.formatMessage(record)
-        if record.exc_info:
-            line += f"\n{self._clean(self.formatException(record.exc_info))}"
+        for text in filter(None, (_traceback(record), text_of(record.stack_info or ""))):
+            line += f"\n{self._clean(text)}"
         return line
 
     def _clean(self, text: str) -> str:
@@ -65,6 +99,11 @@ class TextFormatter(logging.Formatter):
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
     return {name: value for name in FIELDS if (value := getattr(record, name, ""))}
+
+
+def _traceback(record: logging.LogRecord) -> str:
+    error = exception_of(record)
+    return exception_info(error).stacktrace.rstrip("\n") if error else text_of(record.exc_text or "")
 
 
 def _timestamp(record: logging.LogRecord) -> str:

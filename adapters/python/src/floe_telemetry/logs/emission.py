@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 from opentelemetry._logs import LoggerProvider, LogRecord, SeverityNumber
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context, get_value
 from opentelemetry.util.types import AnyValue
 
-from floe_telemetry.logs.fields import EMITTED, context_of, message_and_extra
-from floe_telemetry.operation import type_name
+from floe_telemetry._once import warn_once
+from floe_telemetry.logs.fields import EMITTED, context_of, exception_of, extra_of, message_of, text_of
+from floe_telemetry.operation import exception_info
 
 _OWN_LOGGERS: Final = ("opentelemetry", "urllib3", "requests", "grpc")
 _SEVERITIES: Final = (
@@ -22,9 +25,36 @@ _SEVERITIES: Final = (
     (logging.INFO, SeverityNumber.INFO, "INFO"),
     (logging.DEBUG, SeverityNumber.DEBUG, "DEBUG"),
 )
+_STANDARD_NAMES: Final = frozenset(
+    ("CRITICAL", "FATAL", "ERROR", "WARNING", "WARN", "INFO", "DEBUG", "NOTSET")
+)
 _DEEPEST: Final = 16
 _INT64: Final = 1 << 63
-_formatter: Final = logging.Formatter()
+_MOST_NESTED: Final = 2
+
+
+class _Depth(threading.local):
+    """How many of our handlers this thread is in."""
+
+    now = 0
+
+
+_depth: Final = _Depth()
+
+
+@contextmanager
+def guarded(what: str) -> Iterator[bool]:
+    """Nothing of ours reaches the call that logs, but what interrupts it: Ctrl-C arrives anywhere.
+
+    What is shown of a record may itself log, and so on for ever. Answers whether that is still bounded.
+    """
+    _depth.now += 1
+    try:
+        yield _depth.now <= _MOST_NESTED
+    except Exception as error:
+        warn_once(f"{what} {type(error).__name__}", "%s: a record was lost: %r", what, error)
+    finally:
+        _depth.now -= 1
 
 
 class OtlpHandler(logging.Handler):
@@ -39,18 +69,23 @@ class OtlpHandler(logging.Handler):
         super().__init__(level)
         self._provider = provider
 
-    def createLock(self) -> None:
-        """None is needed: the processor's queue is safe for threads."""
-        self.lock = None
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Emits a record that passes the filters. No lock is held: the processor's queue needs none."""
+        with guarded("telemetry of logs") as bounded:
+            if bounded and (passed := self.filter(record)):
+                self.emit(passed if isinstance(passed, logging.LogRecord) else record)
+                return True
+        return False
 
     def emit(self, record: logging.LogRecord) -> None:
         """Emits a record."""
-        if record.name.startswith(_OWN_LOGGERS) or get_value(_SUPPRESS_INSTRUMENTATION_KEY):
-            return
-        try:
-            emit_record(self._provider, record, message_and_extra(record)[0], {})
-        except Exception:
-            self.handleError(record)
+        if is_exportable(record):
+            emit_record(self._provider, record, message_of(record), {})
+
+
+def is_exportable(record: logging.LogRecord) -> bool:
+    """Whether a record is not of the export's own making."""
+    return not (str(record.name).startswith(_OWN_LOGGERS) or get_value(_SUPPRESS_INSTRUMENTATION_KEY))
 
 
 def emit_record(
@@ -61,12 +96,13 @@ def emit_record(
         setattr(record, EMITTED, True)
         emit(
             provider,
-            record.name,
+            str(record.name),
             record.levelno,
             body,
-            timestamp=int(record.created * 1e9),
+            timestamp=int(record.created * 1e9) if isinstance(record.created, (int, float)) else None,
             attributes=_attributes(record) | attributes,
             context=context_of(record),
+            level_name=record.levelname,
         )
 
 
@@ -80,11 +116,16 @@ def emit(
     attributes: dict[str, AnyValue] | None = None,
     context: Context | None = None,
     event_name: str | None = None,
+    level_name: str | None = None,
 ) -> None:
-    """Emits a log record of this logger in this context, by default the current one."""
+    """Emits a log record of this logger in this context, by default the current one. The name of a level that
+    is not the standard library's is kept.
+    """
     severity, text = next(
         ((n, t) for least, n, t in _SEVERITIES if level >= least), (SeverityNumber.TRACE, "TRACE")
     )
+    if level_name and level_name not in _STANDARD_NAMES and not level_name.startswith("Level "):
+        text = level_name
     now = time.time_ns()
     provider.get_logger(name).emit(
         LogRecord(
@@ -102,10 +143,11 @@ def emit(
 
 def exception_attributes(error: BaseException) -> dict[str, AnyValue]:
     """The exception as OpenTelemetry's attributes."""
+    info = exception_info(error)
     return {
-        "exception.type": type_name(type(error)),
-        "exception.message": str(error),
-        "exception.stacktrace": _formatter.formatException((type(error), error, error.__traceback__)),
+        "exception.type": info.type,
+        "exception.message": info.message,
+        "exception.stacktrace": info.stacktrace.rstrip("\n"),
     }
 
 
@@ -113,25 +155,47 @@ def any_value(value: Any, around: tuple[int, ...] = ()) -> AnyValue:
     """A value as OpenTelemetry knows it. What is no scalar, list or mapping is its text, and so is a number
     of more than 64 bits.
     """
-    if isinstance(value, int) and not -_INT64 <= value < _INT64:
-        return str(value)
+    if isinstance(value, int) and not isinstance(value, bool) and not -_INT64 <= value < _INT64:
+        return _digits(value)
     if value is None or isinstance(value, (str, bool, int, float, bytes)):
         return value
     if isinstance(value, (list, tuple, set, frozenset, Mapping)):
         if id(value) in around or len(around) >= _DEEPEST:  # a list may hold itself
             return "..."
         inside = (*around, id(value))
-        if isinstance(value, Mapping):
-            return {str(key): any_value(each, inside) for key, each in value.items()}
-        return [any_value(each, inside) for each in value]
-    return str(value)
+        try:
+            if isinstance(value, Mapping):
+                return {text_of(key): any_value(each, inside) for key, each in value.items()}
+            return [any_value(each, inside) for each in value]
+        except RecursionError:
+            raise
+        except Exception:  # a collection of the application's own that fails, or changes meanwhile
+            return text_of(value)
+    return text_of(value)
+
+
+def _digits(value: int) -> str:
+    """Python refuses to write numbers of thousands of digits as decimals."""
+    return str(value) if value.bit_length() < 10_000 else hex(value)
 
 
 def _attributes(record: logging.LogRecord) -> dict[str, AnyValue]:
-    attributes = {name: any_value(value) for name, value in message_and_extra(record)[1].items()}
-    attributes["code.function.name"] = record.funcName
-    attributes["code.file.path"] = record.pathname
-    attributes["code.line.number"] = record.lineno
-    if record.exc_info and record.exc_info[1] is not None:
-        attributes |= exception_attributes(record.exc_info[1])
+    attributes = {name: any_value(value) for name, value in extra_of(record).items()}
+    for name, value in (
+        ("code.function.name", record.funcName),
+        ("code.file.path", record.pathname),
+        ("code.line.number", record.lineno),
+        ("thread.id", record.thread),
+        ("thread.name", record.threadName),
+        ("code.stacktrace", record.stack_info),
+        ("floe.log.task", vars(record).get("taskName")),
+    ):
+        if value is not None and value != "":
+            attributes[name] = any_value(value)
+    if record.processName not in (None, "", "MainProcess"):
+        attributes["floe.log.process"] = any_value(record.processName)
+    if (error := exception_of(record)) is not None:
+        attributes |= exception_attributes(error)
+    elif record.exc_text:  # of a record that came from another process, which had the exception
+        attributes["exception.stacktrace"] = any_value(record.exc_text)
     return attributes

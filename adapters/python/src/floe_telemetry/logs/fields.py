@@ -5,7 +5,8 @@ context.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Mapping
 from typing import Any, Final
 from weakref import ref
 
@@ -18,16 +19,20 @@ from floe_telemetry.contract import AttributeValue
 FIELDS: Final = ("trace_id", "span_id", "trace_flags", "floe.namespace")
 EMITTED: Final = "_floe_emitted"
 """Set on a record that went to OpenTelemetry."""
-_STANDARD: Final = frozenset((*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"))
+_OF_OTHERS: Final = "_floe_of_others"
+"""On each record that has the fields: the names among them whose values the application gave."""
+_STANDARD: Final = frozenset(
+    (*vars(logging.LogRecord("", 0, "", 0, "", (), None)), "message", "asctime", "taskName")
+)
 _STRUCTLOGS: Final = frozenset(("_logger", "_name", "_record", "_from_structlog"))
 _DAGSTERS: Final = frozenset(("dagster_meta", "dagster_event", "dagster_event_batch_metadata"))
-_NOT_EXTRA: Final = _STANDARD | _STRUCTLOGS | _DAGSTERS | {*FIELDS, EMITTED}
+_NOT_EXTRA: Final = _STANDARD | _STRUCTLOGS | _DAGSTERS | {EMITTED, _OF_OTHERS}
+_OF_STRUCTLOG: Final = _NOT_EXTRA | {"event"}
 _MOST_KEPT: Final = 256
 
-_plain_factory: Callable[..., logging.LogRecord] | None = None
 _namespace: AttributeValue = ""
-_without: Final[set[str]] = set()
-"""Loggers whose records get no fields."""
+_left_out: Final[set[str]] = set()
+"""Loggers whose records are for their own handlers alone."""
 _made: dict[int, tuple[ref[Context], dict[str, Any]]] = {}
 """Fields by the id of their context, as long as that is the one which they were made of."""
 
@@ -52,58 +57,94 @@ def _fields(span: SpanContext) -> dict[str, Any]:
     return dict(zip(FIELDS, (*ids, _namespace), strict=True))
 
 
+def add_fields(record: logging.LogRecord) -> None:
+    """Puts the fields on a record, once. A value that the application gave stays: many platforms' log formats
+    know a `trace_id` of their own.
+    """
+    attributes = record.__dict__
+    if _OF_OTHERS in attributes:
+        return
+    fields = current_fields()
+    of_others = tuple(name for name in fields if name in attributes)
+    attributes.update({**fields, **{name: attributes[name] for name in of_others}} if of_others else fields)
+    attributes[_OF_OTHERS] = of_others
+
+
 def context_of(record: logging.LogRecord) -> Context | None:
     """The context of the span whose ids are on the record, where the current context has none: a listener
     of a queue has another than the one who logged. `None` is the current one.
     """
-    if trace.get_current_span().get_span_context().is_valid:
+    if trace.get_current_span().get_span_context().is_valid or _of_others(record):
         return None
     try:
         ids = [int(getattr(record, name), 16) for name in FIELDS[:3]]
     except (AttributeError, TypeError, ValueError):
         return None
-    span = SpanContext(ids[0], ids[1], False, TraceFlags(ids[2]))
+    span = SpanContext(ids[0], ids[1], False, TraceFlags(ids[2] & 0xFF))
     return trace.set_span_in_context(NonRecordingSpan(span)) if span.is_valid else None
 
 
-def message_and_extra(record: logging.LogRecord) -> tuple[str, dict[str, Any]]:
-    """What was logged, and the further fields. Of structlog's `wrap_for_formatter`, the message is a dict."""
-    extra = {name: value for name, value in vars(record).items() if name not in _NOT_EXTRA}
-    if isinstance(record.msg, dict) and "event" in record.msg:
-        of_structlog = {str(name): value for name, value in record.msg.items() if name not in _NOT_EXTRA}
-        return str(of_structlog.pop("event")), {**of_structlog, **extra}
-    return record.getMessage(), extra
+def message_of(record: logging.LogRecord) -> str:
+    """What was logged. Of structlog's `wrap_for_formatter`, the message is a dict."""
+    if _is_structlogs(record):
+        return text_of(record.msg["event"])  # type: ignore[index]
+    try:
+        return record.getMessage()
+    except Exception:  # arguments that do not fit, or that have no text: what was written is left
+        return text_of(record.msg)
 
 
-def install_fields(namespace: AttributeValue, emitted: Callable[[str], bool]) -> None:
-    """Puts the fields on each record that is made from now on. `emitted` says whether the record that a
-    logger of this name makes went to OpenTelemetry already.
-    """
-    global _plain_factory, _namespace
-    factory = _plain_factory = logging.getLogRecordFactory()
+def extra_of(record: logging.LogRecord) -> dict[str, Any]:
+    """The further fields of a record."""
+    left_out = _NOT_EXTRA.union(FIELDS).difference(_of_others(record))
+    extra = {name: value for name, value in vars(record).items() if name not in left_out}
+    if _is_structlogs(record):
+        of_structlog: dict[Any, Any] = record.msg  # type: ignore[assignment]
+        extra |= {text_of(name): of_structlog[name] for name in of_structlog if name not in _OF_STRUCTLOG}
+    return extra
+
+
+def exception_of(record: logging.LogRecord) -> BaseException | None:
+    """The exception of a record. `makeLogRecord` takes any of the forms that a logging call takes."""
+    found: Any = record.exc_info
+    if found is True:
+        found = sys.exc_info()
+    if isinstance(found, tuple) and len(found) > 1:
+        found = found[1]
+    return found if isinstance(found, BaseException) else None
+
+
+def _is_structlogs(record: logging.LogRecord) -> bool:
+    return isinstance(record.msg, dict) and "event" in record.msg
+
+
+def text_of(value: object) -> str:
+    """A value's text. Classes of the application may fail to say it."""
+    try:
+        return str(value)
+    except Exception:
+        return f"<{type(value).__name__} without text>"
+
+
+def _of_others(record: logging.LogRecord) -> tuple[str, ...]:
+    names = vars(record).get(_OF_OTHERS, ())
+    return names if isinstance(names, tuple) else ()
+
+
+def set_namespace(namespace: AttributeValue) -> None:
+    """The namespace of all records from now on."""
+    global _namespace
     _namespace = namespace
     _made.clear()
 
-    def with_fields(name: str, *args: Any, **kwargs: Any) -> logging.LogRecord:
-        record = factory(name, *args, **kwargs)
-        if name in _without:
-            return record
-        record.__dict__.update(current_fields())
-        if emitted(name):
-            setattr(record, EMITTED, True)
-        return record
-
-    logging.setLogRecordFactory(with_fields)
-
 
 def leave_out(*names: str) -> None:
-    """Records of these loggers get no fields from now on: only handlers that show the message see them."""
-    _without.update(names)
+    """Records of these loggers are for their own handlers alone from now on: they get no fields and are not
+    exported.
+    """
+    _left_out.update(names)
 
 
-def uninstall_fields() -> None:
-    """Takes back what `install_fields` did."""
-    global _plain_factory
-    if _plain_factory:
-        logging.setLogRecordFactory(_plain_factory)
-        _plain_factory = None
+def is_left_out(name: str) -> bool:
+    """Whether records of this logger are for its own handlers alone."""
+    return name in _left_out

@@ -10,8 +10,19 @@ from __future__ import annotations
 import logging
 from typing import Final
 
+from floe_telemetry._once import warn_once
 from floe_telemetry.contract import Logging
 
+_NUMBERS: Final = {
+    "TRACE": 5,
+    "DEBUG": logging.DEBUG,
+    "INFO": logging.INFO,
+    "WARN": logging.WARNING,
+    "WARNING": logging.WARNING,
+    "ERROR": logging.ERROR,
+    "FATAL": logging.CRITICAL,
+    "CRITICAL": logging.CRITICAL,
+}
 _set: Final[dict[str, tuple[int, int]]] = {}
 """The level of a logger before the manifest's, and the manifest's."""
 
@@ -50,8 +61,14 @@ def asked(name: str, level: int) -> bool:
 
 
 def number(level: str) -> int:
-    """The standard library's number of one of the plan's levels."""
-    return logging.getLevelNamesMapping()[level]
+    """The standard library's number of one of the plan's levels. Applications may rename the library's own
+    levels, and a policy may say what it likes: a level that nobody knows is INFO.
+    """
+    known = _NUMBERS.get(level.upper()) if isinstance(level, str) else None
+    if known is None:
+        warn_once(f"level {level}", "the policy names a log level %r that is not known; it is INFO", level)
+        return logging.INFO
+    return known
 
 
 def apply_levels(settings: Logging) -> None:
