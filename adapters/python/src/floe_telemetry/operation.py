@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import inspect
 import sys
 import time
 import traceback
@@ -22,9 +20,12 @@ from floe_telemetry.baggage_text import baggage_text, with_baggage
 from floe_telemetry.contract import Beginning, Ending, ExceptionInfo, OperationKind, Outcome, SpanKind, Status
 from floe_telemetry.failed import as_operation, enclosed, visible_parent
 from floe_telemetry.ids import Ids, given
+from floe_telemetry.wrapping import running
 
 if TYPE_CHECKING:
+    from floe_telemetry.policy import Policy
     from floe_telemetry.provider import TelemetryProvider
+    from floe_telemetry.sdk import Sdk
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -80,13 +81,24 @@ class Operation:
         end, is described instead of starting one. An operation is `outlived` if somebody else tells of it
         should this process die.
         """
-        context = _continued(otel_context.get_current(), self._provider.context) if parent is None else parent
+        current = otel_context.get_current() if parent is None else parent
         self._clock = time.perf_counter()
         self.started = start_time or time.time_ns()
+        self.span, self.context = trace.get_current_span(current), current
+        try:
+            context = _continued(current, self._provider.context) if parent is None else parent
+            self._begin(context, links, ids, span, outlived)
+        except Exception as error:
+            warn_once(f"begin {type(error).__name__}", "an operation is not told of: %r", error)
+        return self
+
+    def _begin(
+        self, context: Context, links: Sequence[Link], ids: Ids | None, span: Span | None, outlived: bool
+    ) -> None:
         sdk, policy = self._provider.sdk, self._provider.policy
         if sdk is None or policy is None:
             self.span, self.context = trace.get_current_span(context), context
-            return self
+            return
         try:
             beginning = policy.begin(self.kind, self.name, self._facts)
             context = with_baggage(policy.child_baggage(baggage_text(context)), context)
@@ -99,7 +111,7 @@ class Operation:
             self.span, self.context = span, trace.set_span_in_context(span, context)
             span.update_name(beginning.name)
             span.set_attributes(beginning.attributes)
-            return self
+            return
         with given(ids) if ids else contextlib.nullcontext():
             self.span = sdk.tracer.start_span(
                 beginning.name,
@@ -119,7 +131,6 @@ class Operation:
             self.context = enclosed(self.context, self.span.get_span_context())
         if sdk.in_flight is not None:
             sdk.in_flight.began(self, outlived=outlived)
-        return self
 
     def stage(self, name: str, **facts: object) -> Operation:
         """A stage of this compile: an operation below it, where the compile is the current one."""
@@ -157,13 +168,28 @@ class Operation:
         sdk, policy = self._provider.sdk, self._provider.policy
         if sdk is None or policy is None:
             return None
+        word = status or self._status or _word(error)
+        try:
+            return self._end(sdk, policy, word, error, end_time, facts)
+        except Exception as failure:
+            warn_once(f"end {type(failure).__name__}", "an operation is not told of: %r", failure)
+            return _outcome(word)
+
+    def _end(
+        self,
+        sdk: Sdk,
+        policy: Policy,
+        word: str,
+        error: BaseException | ExceptionInfo | None,
+        end_time: int | None,
+        facts: dict[str, object],
+    ) -> Outcome:
         if sdk.in_flight is not None:
             sdk.in_flight.ended(self)
         self._learnt.update(facts)
         now = time.time_ns() if end_time is None else end_time
         # The wall clock may be set back while the work runs; it is right only where both times were given.
         elapsed = (now - self.started) / _NANOSECONDS if end_time else time.perf_counter() - self._clock
-        word = status or self._status or _word(error)
         exception = exception_info(error) if isinstance(error, BaseException) else error
         try:
             ending = policy.end(self.kind, self.name, word, max(0.0, elapsed), self._learnt, exception)
@@ -192,22 +218,36 @@ class Operation:
         self.end(error=error)
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
-        """Makes each call of a function, or of a coroutine function, an operation."""
-        if inspect.iscoroutinefunction(function):
+        """Makes each call of a function an operation, which lasts until its work is done: until a coroutine
+        or an awaitable has answered, a generator is exhausted or closed, or a context manager is left.
 
-            @functools.wraps(function)
-            async def run_async(*args: P.args, **kwargs: P.kwargs) -> Any:
-                with Operation(self._provider, self.kind, self.name, self._facts):
-                    return await function(*args, **kwargs)
+        Raises `TypeError` for a class, for what cannot be called, and for Dagster's definitions: decorate the
+        function below `@op` or `@asset`.
+        """
+        if isinstance(function, (staticmethod, classmethod)):
+            return cast("Callable[P, R]", type(function)(self(function.__func__)))
+        found = _refused(function)
+        if found:
+            raise TypeError(
+                f"error[FLOE-H006]: the operation {self.name!r} decorates {found}\n"
+                "  help: put the decorator next to the function that does the work, below all others"
+            )
+        return cast("Callable[P, R]", running(function, self._again))
 
-            return cast("Callable[P, R]", run_async)
+    def _again(self) -> Operation:
+        return Operation(self._provider, self.kind, self.name, self._facts).begin()
 
-        @functools.wraps(function)
-        def run(*args: P.args, **kwargs: P.kwargs) -> R:
-            with Operation(self._provider, self.kind, self.name, self._facts):
-                return function(*args, **kwargs)
 
-        return run
+def _refused(function: object) -> str | None:
+    """What is decorated, where its calls could not be operations."""
+    kind = type(function)
+    if isinstance(function, type):
+        return f"the class {function.__qualname__}"
+    if not callable(function):
+        return f"a {kind.__qualname__}, which cannot be called"
+    if kind.__module__.partition(".")[0] == "dagster":
+        return f"Dagster's {kind.__qualname__}"
+    return None
 
 
 def conclude(span: Span, ending: Ending, now: int) -> None:
@@ -293,11 +333,21 @@ def _word(error: BaseException | ExceptionInfo | None) -> str:
     return "cancelled" if asyncio and isinstance(error, asyncio.CancelledError) else "error"
 
 
+def _outcome(word: str) -> Outcome:
+    """What a word means where the policy cannot say."""
+    plain = {"pass": Outcome.SUCCESS, "warn": Outcome.WARNING, "fail": Outcome.FAILURE}
+    try:
+        return plain.get(word) or Outcome(word)
+    except ValueError:
+        return Outcome.ERROR
+
+
 def _plain_ending(word: str, exception: ExceptionInfo | None) -> Ending:
     """How an operation ends where the policy cannot say: with no text that it did not redact."""
-    failed = word not in ("success", "cancelled", "skipped", "pass", "warn")
+    outcome = _outcome(word)
+    failed = outcome in (Outcome.FAILURE, Outcome.ERROR)
     return Ending(
-        Outcome.ERROR if failed else Outcome.SUCCESS,
+        outcome,
         Status.ERROR if failed else Status.UNSET,
         exception.type if exception else "",
         {},

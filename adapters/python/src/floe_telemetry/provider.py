@@ -18,6 +18,7 @@ from floe_telemetry.contract import OperationKind, Plan, Rejected
 from floe_telemetry.endings import Endings
 from floe_telemetry.manifest import ManifestError, manifest_path, read_manifest
 from floe_telemetry.operation import Operation
+from floe_telemetry.wrapping import E, F, executor_in_context, in_context
 
 if TYPE_CHECKING:
     from floe_telemetry.account import Counts
@@ -48,6 +49,8 @@ class TelemetryProvider:
         """The propagators that OTEL_PROPAGATORS names; by default floe's."""
         self.context: Final = carriers.environ_context(self.propagator)
         """The context that this process was started with, by TRACEPARENT in its environment."""
+        self.source: str | None = None
+        """The manifest, for the processes to which work is sent."""
         self._attached: object | None = None
         self._endings: Endings | None = None
         self._metrics: MetricRecorder | None = None
@@ -73,12 +76,14 @@ class TelemetryProvider:
         policy, plan, source = read_plan(path, environ, settings)
         for warning in plan.warnings:
             warn_once(f"{source} {warning.path}", "%s", warning.render(source))
-        if not plan.enabled:
-            return cls(policy, plan)
-        from floe_telemetry.sdk import Sdk
+        sdk: Sdk | None = None
+        if plan.enabled:
+            from floe_telemetry.sdk import Sdk
 
-        sdk = Sdk(policy, plan, environ=os.environ if environ is None else environ)
-        return cls(policy, sdk.plan, sdk)
+            sdk = Sdk(policy, plan, environ=os.environ if environ is None else environ)
+        provider = cls(policy, sdk.plan if sdk else plan, sdk)
+        provider.source = os.path.abspath(source)
+        return provider
 
     @property
     def enabled(self) -> bool:
@@ -135,6 +140,18 @@ class TelemetryProvider:
         """
         found = {name: os.path.abspath(path) for name in OF_CHILDREN if (path := os.environ.get(name))}
         return {**found, **carriers.environ_carrier(self.propagator, context)}
+
+    def wrap(self, function: F) -> F:
+        """The function, to be called in the current context by whoever calls it: a thread, a pool, a timer.
+        Raises `TypeError` for what cannot be called.
+        """
+        return in_context(self, function)
+
+    def executor(self, executor: E) -> E:
+        """The executor, which from now on runs each call in the context of whoever submits it, also in other
+        processes. Raises `TypeError` for what has no `submit`.
+        """
+        return executor_in_context(self, executor)
 
     def run_tags(self, context: Context | None = None) -> dict[str, str]:
         """The context as tags of a Dagster run that is launched."""
