@@ -105,7 +105,7 @@ def test_plain_dbt_without_telemetry_imports_nothing(project: Path) -> None:
 def test_our_command(project: Path, manifest: Manifest, collector: Collector) -> None:
     """The plugin is on too: nothing may come twice."""
     path = manifest(collector.endpoint)
-    command = [COMMAND, "dbt", "--manifest", str(path), "build"]
+    command = [COMMAND, "--manifest", str(path), "dbt", "build"]
     ran = run(project, environment(path), *command)
     assert ran.returncode == 1, ran.stdout + ran.stderr
     check_build(collector)

@@ -34,6 +34,42 @@ def test_opentelemetry_instrument(manifest: Manifest, collector: Collector, tmp_
     assert not any("floe" in name for name in collector.log("once").attributes if name != "floe.namespace")
 
 
+def test_another_distribution_that_comes_first(
+    manifest: Manifest, collector: Collector, tmp_path: Path
+) -> None:
+    """As opentelemetry-distro, where its metadata is found before ours. Ours wins, or the conflict is named."""
+    metadata = tmp_path / "aaa_distro-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: aaa-distro\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(
+        "[opentelemetry_distro]\naaa = aaa:Distro\n[opentelemetry_configurator]\naaa = aaa:Configurator\n"
+    )
+    (tmp_path / "aaa.py").write_text(
+        "from opentelemetry import trace\nfrom opentelemetry.sdk.trace import TracerProvider\n"
+        "from opentelemetry.instrumentation.distro import BaseDistro\n"
+        "class Distro(BaseDistro):\n    def _configure(self, **_): pass\n"
+        "class Configurator:\n    def configure(self, **_): trace.set_tracer_provider(TracerProvider())\n"
+    )
+    environ = {**os.environ, "FLOE_TELEMETRY_MANIFEST": str(manifest(collector.endpoint))}
+    environ["PATH"] = f"{BIN}:{environ['PATH']}"
+    environ["PYTHONPATH"] = f"{tmp_path}:{environ.get('PYTHONPATH', '')}"
+
+    def instrument(**more: str) -> str:
+        ran = subprocess.run(
+            ["opentelemetry-instrument", "python", "-c", "print('works')"],
+            cwd=tmp_path, env=environ | more, capture_output=True, text=True, timeout=180, check=False,
+        )  # fmt: skip
+        assert (ran.returncode, ran.stdout) == (0, "works\n"), ran.stderr
+        return ran.stderr
+
+    told = instrument()
+    assert told.count("FLOE-X008") == 1, told
+    assert "opentelemetry.sdk.trace.TracerProvider" in told
+    assert "OTEL_PYTHON_CONFIGURATOR=floe" in told
+    chosen = instrument(OTEL_PYTHON_DISTRO="floe", OTEL_PYTHON_CONFIGURATOR="floe")
+    assert "FLOE-X008" not in chosen
+
+
 def test_validate(manifest: Manifest, tmp_path: Path) -> None:
     def validate(path: Path) -> subprocess.CompletedProcess[str]:
         command = [COMMAND, "validate", str(path)]

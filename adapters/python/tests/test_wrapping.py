@@ -278,7 +278,7 @@ def test_methods(telemetry: TelemetryProvider, collector: Collector) -> None:
 
 @pytest.mark.parametrize("decorated", [int, type("Own", (), {}), None, 42, property(lambda _: 1)])
 def test_what_cannot_be_an_operation(decorated: Any, telemetry: TelemetryProvider) -> None:
-    with pytest.raises(TypeError, match="FLOE-H006"):
+    with pytest.raises(TypeError, match="FLOE-H008"):
         work(telemetry)(decorated)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from opentelemetry.instrumentation.distro import BaseDistro
 
+from floe_telemetry.manifest import VARIABLE
 from floe_telemetry.provider import init
 
 
@@ -26,4 +28,12 @@ class FloeConfigurator:
 
     def configure(self, **kwargs: Any) -> None:
         """Called by `opentelemetry-instrument` before the application starts."""
+        init()
+
+
+def configure_all_the_same() -> None:
+    """Called by `opentelemetry-instrument` after the configurator, whichever it was: entry points of others,
+    such as those of opentelemetry-distro, may come before ours. The provider finds out, and says so.
+    """
+    if os.environ.get(VARIABLE):
         init()

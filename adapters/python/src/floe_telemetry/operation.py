@@ -229,7 +229,7 @@ class Operation:
         found = _refused(function)
         if found:
             raise TypeError(
-                f"error[FLOE-H006]: the operation {self.name!r} decorates {found}\n"
+                f"error[FLOE-H008]: the operation {self.name!r} decorates {found}\n"
                 "  help: put the decorator next to the function that does the work, below all others"
             )
         return cast("Callable[P, R]", running(function, self._again))

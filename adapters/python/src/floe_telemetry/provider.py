@@ -106,13 +106,9 @@ class TelemetryProvider:
         if self.context:
             self._attached = otel_context.attach(self.context)
         if self.sdk and self.plan:
-            from opentelemetry import _logs, metrics, trace
+            from floe_telemetry import global_providers, logs
 
-            from floe_telemetry import logs
-
-            trace.set_tracer_provider(self.sdk.tracer_provider)
-            metrics.set_meter_provider(self.sdk.meter_provider)
-            _logs.set_logger_provider(self.sdk.logger_provider)
+            global_providers.install(self.sdk)
             logs.install(self.sdk.logger_provider, self.plan, self.sdk.redactor)
             self._endings = Endings(self.shutdown)
         return self
