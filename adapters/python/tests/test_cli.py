@@ -48,11 +48,11 @@ def test_it_does_what_dbt_does(
     path = manifest(collector.endpoint)
     command = [COMMAND, "--manifest", str(path), "dbt", *arguments]
     ours = said(run(project, environ, *command))
-    if "json" not in arguments:
-        assert ours == plain
-    else:
-        assert (ours[0], ours[1].count("\n") >= plain[1].count("\n")) == (plain[0], True)
+    if "json" in arguments:  # the number of dbt's events differs from run to run
+        assert (ours[0], plain[0]) == (0, 0)
         assert all(line.startswith('{"') for line in ours[1].splitlines())
+    else:
+        assert ours == plain
     if arguments == ["--quiet", "build"]:
         assert ours[0] == 1
         assert collector.span("dbt build").attributes["floe.outcome"] == "failure"
