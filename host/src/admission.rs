@@ -1,6 +1,10 @@
 //! Admission: what a file must be before anything in it runs, whatever its world.
 
+use std::fs::{self, File, Metadata};
+use std::io::{ErrorKind, Read as _};
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 use wasmtime::component;
@@ -9,11 +13,16 @@ use crate::bindings::exports::floe::telemetry::describe::Info;
 use crate::cache;
 use crate::engine::engine;
 use crate::error::Problem;
+use crate::platform;
 
 /// Version of the contract that this host speaks; its minor version is the one that counts before 1.0.
 const CONTRACT: &str = "0.1.0";
 /// Largest component in bytes.
 const LARGEST: u64 = 64 * 1024 * 1024;
+
+/// How long whoever replaces a component's file may take, and how long is waited before it is read again.
+const REPLACEMENT: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// A compiled component, of which nothing has run.
 pub(crate) struct Admitted {
@@ -22,8 +31,36 @@ pub(crate) struct Admitted {
     pub(crate) digest: String,
 }
 
-/// The bytes of a component's file.
-pub(crate) fn read(path: &Path, help: &str) -> Result<Vec<u8>, Problem> {
+/// A component from a file, by what makes one of its bytes. A file that is being replaced is read again.
+pub(crate) fn from_file<T>(
+    path: &Path,
+    help: &str,
+    make: impl Fn(&[u8]) -> Result<T, Problem>,
+) -> Result<T, Problem> {
+    let started = Instant::now();
+    loop {
+        match read(path, help).and_then(|bytes| make(&bytes)) {
+            Err(_) if started.elapsed() < REPLACEMENT && is_new(path) => thread::sleep(PAUSE),
+            result => return result,
+        }
+    }
+}
+
+/// Whether a file was written a moment ago, or is gone from a directory that was: whoever replaces it may not be done.
+fn is_new(path: &Path) -> bool {
+    let about = match fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            path.parent().and_then(|parent| fs::metadata(parent).ok())
+        }
+        about => about.ok(),
+    };
+    let modified = about.and_then(|about| about.modified().ok());
+    // A moment to come is of a clock that was set back.
+    modified.is_some_and(|modified| modified.elapsed().map_or(true, |age| age < REPLACEMENT))
+}
+
+/// The bytes of a component's file, which did not change meanwhile.
+fn read(path: &Path, help: &str) -> Result<Vec<u8>, Problem> {
     let unreadable = |reason: String| {
         Problem::new(
             "FLOE-C001",
@@ -31,13 +68,25 @@ pub(crate) fn read(path: &Path, help: &str) -> Result<Vec<u8>, Problem> {
             help,
         )
     };
-    let size = std::fs::metadata(path)
-        .map_err(|error| unreadable(error.to_string()))?
-        .len();
-    if size > LARGEST {
+    let io = |error: std::io::Error| unreadable(error.to_string());
+    // A pipe or a device might never end.
+    let before = fs::metadata(path).map_err(io)?;
+    if !before.is_file() {
+        return Err(unreadable("it is not a file".to_owned()));
+    }
+    if before.len() > LARGEST {
         return Err(unreadable(format!("it is larger than {LARGEST} bytes")));
     }
-    std::fs::read(path).map_err(|error| unreadable(error.to_string()))
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(LARGEST).read_to_end(&mut bytes))
+        .map_err(io)?;
+    let after = fs::metadata(path).map_err(io)?;
+    let same = |about: &Metadata| (platform::identity(about), about.len(), about.modified().ok());
+    if same(&before) != same(&after) || before.len() != bytes.len() as u64 {
+        return Err(unreadable("it changed while it was read".to_owned()));
+    }
+    Ok(bytes)
 }
 
 /// Checks and compiles a component.

@@ -40,6 +40,25 @@ pub(crate) fn of_object(text: &str) -> Vec<KeyValue> {
     of_json(serde_json::from_str(text).unwrap_or_default())
 }
 
+/// Attributes of the contract as values of JSON, by key.
+pub(crate) fn to_map(attributes: &[Attribute]) -> Map<String, Json> {
+    attributes
+        .iter()
+        .filter_map(|pair| Some((pair.key.clone(), serde_json::from_str(&pair.value).ok()?)))
+        .collect()
+}
+
+/// The same back.
+pub(crate) fn to_contract(attributes: Map<String, Json>) -> Vec<Attribute> {
+    attributes
+        .into_iter()
+        .map(|(key, value)| Attribute {
+            key,
+            value: value.to_string(),
+        })
+        .collect()
+}
+
 /// Attributes as the SDK has them. What is no scalar and no list of strings is left out.
 pub(crate) fn of_json(attributes: Map<String, Json>) -> Vec<KeyValue> {
     attributes

@@ -114,8 +114,7 @@ impl BackendsComponent {
             .and_then(|()| linker.instantiate_pre(&admitted.component))
             .and_then(Functions::new)
             .map_err(|error| admission::other_world("telemetry-backends", &error, HELP))?;
-        let fault = |reason: String| fault(file, &reason);
-        let mut instance = instantiate(&functions, limits).map_err(fault)?;
+        let mut instance = instantiate(&functions, limits, file)?;
         let info = instance
             .call(|exports, store| exports.describe.call_describe(store))
             .map(|info| Info {
@@ -123,11 +122,11 @@ impl BackendsComponent {
                 version: info.version,
                 contract: info.contract,
             })
-            .map_err(fault)?;
+            .map_err(|reason| fault(file, &reason))?;
         admission::contract(&info)?;
         let backends = instance
             .call(|exports, store| exports.backends.call_list(store))
-            .map_err(fault)?;
+            .map_err(|reason| fault(file, &reason))?;
         Ok(Self {
             functions,
             limits,
@@ -144,8 +143,7 @@ impl BackendsComponent {
     }
 
     fn from_file(file: &Path) -> Result<Self, Problem> {
-        admission::read(file, HELP)
-            .and_then(|bytes| Self::new(&bytes, Some(file)))
+        admission::from_file(file, HELP, |bytes| Self::new(bytes, Some(file)))
             .map_err(|problem| problem.about(&file.display().to_string()))
     }
 
@@ -156,11 +154,10 @@ impl BackendsComponent {
         settings: &[KeyValue],
         collector: &str,
     ) -> Result<Result<Fragment, Vec<Diagnostic>>, Problem> {
-        instantiate(&self.functions, self.limits)
-            .and_then(|mut instance| {
-                instance.call(|exports, store| exports.backends.call_render(store, name, settings, collector))
-            })
-            .map_err(|reason| fault(self.file.as_deref(), &reason))
+        let file = self.file.as_deref();
+        instantiate(&self.functions, self.limits, file)?
+            .call(|exports, store| exports.backends.call_render(store, name, settings, collector))
+            .map_err(|reason| fault(file, &reason))
     }
 
     /// What messages call it: the file, if it has one.
@@ -170,13 +167,13 @@ impl BackendsComponent {
 }
 
 /// A new instance, whose WASI inherits nothing and has nothing preopened; what it prints goes nowhere.
-fn instantiate(functions: &Functions, limits: Limits) -> Result<Instance, String> {
-    let engine = engine().map_err(|problem| problem.message)?;
+fn instantiate(functions: &Functions, limits: Limits, file: Option<&Path>) -> Result<Instance, Problem> {
     let wasi = Wasi {
         context: WasiCtx::builder().build(),
         table: ResourceTable::new(),
     };
-    Instance::new(engine, limits, wasi, |store| functions.instantiate(store))
+    Instance::new(engine()?, limits, wasi, |store| functions.instantiate(store))
+        .map_err(|missing| missing.problem(|reason| fault(file, &reason)))
 }
 
 fn shown(file: Option<&Path>) -> String {

@@ -52,7 +52,7 @@ impl Component {
 
     /// The component in a file.
     pub fn from_file(path: &Path) -> Result<Self, Problem> {
-        Self::from_bytes(&admission::read(path, HELP)?)
+        admission::from_file(path, HELP, Self::from_bytes)
     }
 
     /// The component in these bytes.

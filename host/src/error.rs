@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::account::Dropped;
 use crate::bindings::exports::floe::telemetry::types::{Diagnostic, Severity};
 
 /// Something that is wrong outside any manifest.
@@ -112,14 +113,15 @@ pub(crate) fn counted(count: u64, noun: &str) -> String {
     format!("{count} {noun}{plural}")
 }
 
-/// Telemetry that ending could not deliver in time.
+/// Telemetry that was not delivered when it ended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "warning[FLOE-X001]: {} and {} were not delivered to {}{}{}\n  help: `floe-telemetry doctor MANIFEST` finds out why; OTEL_SDK_DISABLED=true sends nothing",
+    "warning[FLOE-X001]: {} and {} were not delivered to {}{} ({}){}\n  help: `floe-telemetry doctor MANIFEST` finds out why; OTEL_SDK_DISABLED=true sends nothing",
     counted(*.spans, "span"),
     counted(*.logs, "log record"),
     .endpoints.join(" and "),
-    if *.metrics { ", nor the last metrics" } else { "" },
+    if *.points > 0 { format!(", nor were {}", counted(*.points, "data point")) } else { String::new() },
+    by_reason(.dropped),
     .reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default()
 )]
 pub struct Undelivered {
@@ -129,8 +131,15 @@ pub struct Undelivered {
     pub spans: u64,
     /// Log records.
     pub logs: u64,
-    /// Whether the last export of metrics failed.
-    pub metrics: bool,
+    /// Data points, each time that they were collected for an export which failed.
+    pub points: u64,
+    /// All of them by reason.
+    pub dropped: Dropped,
     /// Why the last export failed that did.
     pub reason: Option<String>,
+}
+
+fn by_reason(dropped: &Dropped) -> String {
+    let reasons = dropped.iter().map(|(reason, count)| format!("{reason}: {count}"));
+    reasons.collect::<Vec<_>>().join(", ")
 }

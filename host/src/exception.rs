@@ -2,6 +2,7 @@
 
 use std::any::type_name;
 use std::backtrace::{Backtrace, BacktraceStatus};
+use std::borrow::Cow;
 use std::error::Error;
 use std::time::SystemTime;
 
@@ -131,23 +132,118 @@ pub(crate) fn attributes(exception: Exception) -> Vec<KeyValue> {
     .collect()
 }
 
-/// An error as OpenTelemetry describes it: its type, its message and those of its causes, and the stack where `RUST_BACKTRACE` asks for one.
-pub(crate) fn exception<E: Error>(error: &E) -> Exception {
+/// Whatever a function fails with: an error, a boxed one, one of `anyhow` or `eyre`, or a text. `Kind` says which of these it is and is always
+/// inferred.
+///
+/// ```
+/// # use floe_telemetry::OperationError;
+/// fn takes<E: OperationError<Kind>, Kind>(_: &E) {}
+///
+/// takes(&std::fmt::Error);
+/// takes(&Box::<dyn std::error::Error + Send + Sync>::from("broken"));
+/// takes(&"broken".to_owned());
+/// takes(&"broken");
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "an operation cannot describe an error of type `{Self}`",
+    note = "it takes errors, boxed errors, errors of `anyhow` and `eyre`, and texts"
+)]
+pub trait OperationError<Kind> {
+    /// The error as OpenTelemetry describes it: its type, its message and those of its causes, and the stack where `RUST_BACKTRACE` asks for one.
+    fn exception(&self) -> Exception;
+}
+
+/// The kind of [`OperationError`] that is an error of a type of its own.
+#[derive(Debug)]
+pub enum Concrete {}
+/// The kind of [`OperationError`] that holds an error which threads may share.
+#[derive(Debug)]
+pub enum Boxed {}
+/// The kind of [`OperationError`] that holds an error which threads may not share.
+#[derive(Debug)]
+pub enum Local {}
+/// The kind of [`OperationError`] that is a text.
+#[derive(Debug)]
+pub enum Text {}
+
+impl<E: Error + ?Sized> OperationError<Concrete> for E {
+    fn exception(&self) -> Exception {
+        let cause = self.source();
+        let message = cause.map_or_else(|| self.to_string(), |cause| format!("{self}: {}", message(cause)));
+        described(type_name::<E>(), message, cause)
+    }
+}
+
+/// `Box<dyn Error + Send + Sync>`, `anyhow::Error` and `eyre::Report`.
+impl<E: AsRef<dyn Error + Send + Sync>> OperationError<Boxed> for E {
+    fn exception(&self) -> Exception {
+        let error: &(dyn Error + Send + Sync + 'static) = self.as_ref();
+        opaque(error)
+    }
+}
+
+impl OperationError<Local> for Box<dyn Error> {
+    fn exception(&self) -> Exception {
+        opaque(self.as_ref())
+    }
+}
+
+impl OperationError<Local> for Box<dyn Error + Send> {
+    fn exception(&self) -> Exception {
+        opaque(self.as_ref())
+    }
+}
+
+impl OperationError<Text> for str {
+    fn exception(&self) -> Exception {
+        described("", self.to_owned(), None)
+    }
+}
+
+impl OperationError<Text> for &str {
+    fn exception(&self) -> Exception {
+        described("", (*self).to_owned(), None)
+    }
+}
+
+impl OperationError<Text> for String {
+    fn exception(&self) -> Exception {
+        described("", self.clone(), None)
+    }
+}
+
+impl OperationError<Text> for Cow<'_, str> {
+    fn exception(&self) -> Exception {
+        described("", self.to_string(), None)
+    }
+}
+
+/// Nothing but that it failed.
+impl OperationError<Text> for () {
+    fn exception(&self) -> Exception {
+        described("", String::new(), None)
+    }
+}
+
+/// An error of which the type is only known if it is one that is asked for.
+fn opaque(error: &(dyn Error + 'static)) -> Exception {
+    described(
+        known_type(error).unwrap_or_default(),
+        message(error),
+        error.source(),
+    )
+}
+
+fn described(kind: &str, message: String, cause: Option<&(dyn Error + 'static)>) -> Exception {
     let backtrace = Backtrace::capture();
     Exception {
-        type_: type_name::<E>().to_owned(),
-        message: error.source().map_or_else(
-            || error.to_string(),
-            |cause| format!("{error}: {}", message(cause)),
-        ),
+        type_: kind.to_owned(),
+        message,
         stacktrace: match backtrace.status() {
             BacktraceStatus::Captured => backtrace.to_string(),
             _ => String::new(),
         },
-        causes: causes(error.source())
-            .filter_map(known_type)
-            .map(str::to_owned)
-            .collect(),
+        causes: causes(cause).filter_map(known_type).map(str::to_owned).collect(),
     }
 }
 
@@ -220,7 +316,7 @@ mod tests {
     #[test]
     fn messages_of_all_causes_and_types_of_those_that_are_known() {
         let root = "x".parse::<u8>().err();
-        let found = root.map(|root| exception(&Outer(Middle(root))));
+        let found = root.map(|root| Outer(Middle(root)).exception());
         let found = found.as_ref();
         assert_eq!(
             found.map(|found| found.message.as_str()),
@@ -232,7 +328,7 @@ mod tests {
         );
         assert!(found.is_some_and(|found| found.type_.ends_with("::Outer")));
         assert_eq!(
-            exception(&Endless).message.matches("again").count(),
+            Endless.exception().message.matches("again").count(),
             MOST_CAUSES + 1
         );
     }

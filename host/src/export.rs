@@ -1,11 +1,7 @@
-//! What happens to telemetry on its way out, on the export thread: spans say what they left unsaid, and everything is counted.
+//! What happens to telemetry on its way out, on the export thread: spans say what they left unsaid.
 
 use std::fmt::Debug;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-
-use floe_telemetry_otlp::{Accepted, Failure, Observer};
 
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
@@ -15,77 +11,6 @@ use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use crate::attribute;
 use crate::bindings::exports::floe::telemetry::configuration::Plan;
 use crate::span_context::Unsaid;
-
-/// What became of one signal's items. What was produced and is neither delivered nor failed waits, or was dropped by a full queue.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Given to the export queue.
-    pub produced: u64,
-    /// Accepted by the Collector.
-    pub delivered: u64,
-    /// In an export that failed for good, or rejected by the Collector.
-    pub failed: u64,
-}
-
-impl Counts {
-    /// Items that no Collector has.
-    pub fn undelivered(&self) -> u64 {
-        self.produced.saturating_sub(self.delivered)
-    }
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct Counter {
-    produced: AtomicU64,
-    delivered: AtomicU64,
-    failed: AtomicU64,
-    /// Whether the last export failed, or was rejected in part.
-    failing: AtomicBool,
-    /// Why an export failed or was rejected in part, the last time one was.
-    reason: Mutex<Option<String>>,
-}
-
-impl Counter {
-    pub(crate) fn counts(&self) -> Counts {
-        Counts {
-            produced: self.produced.load(Ordering::Relaxed),
-            delivered: self.delivered.load(Ordering::Relaxed),
-            failed: self.failed.load(Ordering::Relaxed),
-        }
-    }
-
-    pub(crate) fn failing(&self) -> bool {
-        self.failing.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn produced(&self) {
-        self.produced.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Why the last export failed, or what of it was rejected.
-    pub(crate) fn reason(&self) -> Option<String> {
-        self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl Observer for Counter {
-    fn exported(&self, items: u64, result: &Result<Accepted, Failure>) {
-        let (rejected, reason) = match result {
-            Ok(accepted) if accepted.rejected == 0 => (0, None),
-            Ok(accepted) => (
-                accepted.rejected.min(items),
-                Some(format!("the Collector rejected {} of {items}", accepted.rejected)),
-            ),
-            Err(failure) => (items, Some(failure.to_string())),
-        };
-        self.delivered.fetch_add(items - rejected, Ordering::Relaxed);
-        self.failed.fetch_add(rejected, Ordering::Relaxed);
-        self.failing.store(reason.is_some(), Ordering::Relaxed);
-        if reason.is_some() {
-            *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = reason;
-        }
-    }
-}
 
 /// An exporter of spans that says what they left unsaid: the policy's attributes of every span, which would cost every span as it
 /// starts, and the public side of its context.

@@ -2,15 +2,15 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
-#[cfg(unix)]
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use secrecy::zeroize::Zeroizing;
 
 use crate::error::Problem;
+use crate::platform;
+use crate::warning;
 
 /// What is made from files, made anew when one of them changes.
 #[derive(Debug)]
@@ -34,8 +34,7 @@ struct Stamp {
     modified: Option<SystemTime>,
     length: u64,
     /// Another file of the same name, length and moment is another file all the same.
-    #[cfg(unix)]
-    inode: u64,
+    identity: Option<(u64, u64)>,
 }
 
 impl<T: Clone> Watched<T> {
@@ -56,29 +55,38 @@ impl<T: Clone> Watched<T> {
 
     /// The value now. Where the files give none any more, it stays as it was, and that is said once.
     pub(crate) fn current(&self, make: impl FnOnce() -> Result<T, Problem>) -> T {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let (value, known, said) = {
+            let current = self.lock();
+            (current.value.clone(), current.stamps.clone(), current.said)
+        };
         let stamps = stamps(&self.files);
-        if stamps != current.stamps {
-            match make() {
-                Ok(value) => {
-                    *current = Current {
-                        value,
-                        stamps,
-                        said: false,
-                    };
+        if stamps == known {
+            return value;
+        }
+        match make() {
+            Ok(value) => {
+                *self.lock() = Current {
+                    value: value.clone(),
+                    stamps,
+                    said: false,
+                };
+                value
+            }
+            Err(problem) => {
+                if !said {
+                    self.lock().said = true;
+                    warning::say(&format!(
+                        "warning[{}]: {}; what was read before is used on",
+                        problem.code, problem.message
+                    ));
                 }
-                Err(problem) if !current.said => {
-                    current.said = true;
-                    tracing::warn!(
-                        code = problem.code,
-                        "{}; what was read before is used on",
-                        problem.message
-                    );
-                }
-                Err(_) => {}
+                value
             }
         }
-        current.value.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Current<T>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -92,8 +100,7 @@ impl Stamp {
         Some(Self {
             modified: about.modified().ok(),
             length: about.len(),
-            #[cfg(unix)]
-            inode: about.ino(),
+            identity: platform::identity(&about),
         })
     }
 }

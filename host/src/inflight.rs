@@ -4,7 +4,7 @@
 //! A short operation costs an entry in a map. Everything else is done once a second on a thread of its own.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -15,10 +15,11 @@ use opentelemetry_sdk::logs::SdkLogger;
 use crate::bindings::exports::floe::telemetry::configuration::LongOperations;
 use crate::bindings::exports::floe::telemetry::types::Exception;
 use crate::error::Problem;
+use crate::manifest::Manifest;
 use crate::operation::Open;
 use crate::policy::Policy;
 use crate::provider::Sdk;
-use crate::record::{self, Record, nanoseconds};
+use crate::record::{self, Note, Record, nanoseconds};
 
 /// How often is looked, and how old an operation is when it is recorded on disk.
 const TICK: Duration = Duration::from_secs(1);
@@ -33,7 +34,7 @@ pub(crate) struct InFlight {
     abandoned: Option<Duration>,
     logger: SdkLogger,
     open: Mutex<HashMap<SpanId, Watched>>,
-    /// Held longer than `open`: by the thread, and by the end of an operation that is recorded.
+    /// Held while a line is written, and never together with `open`.
     record: Mutex<Record>,
 }
 
@@ -64,33 +65,36 @@ impl InFlight {
             beats: 0,
             recorded: false,
         };
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.insert(operation.context().span().span_context().span_id(), watched);
+        self.open()
+            .insert(operation.context().span().span_context().span_id(), watched);
     }
 
     /// An operation ended.
     pub(crate) fn ended(&self, span: SpanId) {
-        let watched = {
-            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-            open.remove(&span)
-        };
+        let watched = self.open().remove(&span);
         if watched.is_some_and(|watched| watched.recorded) {
-            let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
-            record.end(span);
+            self.record().end(span);
         }
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<SpanId, Watched>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn record(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Looks at what is open.
     fn look(&self, policy: &Policy, sdk: &Sdk) {
-        let (mut beating, mut late) = (Vec::new(), Vec::new());
+        let (mut new, mut beating, mut late) = (Vec::new(), Vec::new(), Vec::new());
         {
-            // In this order wherever both are held.
-            let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut open = self.open();
             for watched in open.values_mut() {
                 let age = watched.operation.elapsed();
                 if age >= TICK && !watched.recorded && watched.operation.is_recording() {
-                    watched.recorded = record.begin(&watched.operation, policy);
+                    watched.recorded = true;
+                    new.push(Arc::clone(&watched.operation));
                 }
                 let beats = age.as_secs() / self.heartbeat.as_secs();
                 if beats > watched.beats {
@@ -101,9 +105,20 @@ impl InFlight {
                     late.push(Arc::clone(&watched.operation));
                 }
             }
-            if !beating.is_empty() {
-                record.alive();
+        }
+        for operation in new {
+            // Redacted before anything is locked.
+            let note = Note::of(&operation, policy);
+            let process = sdk.identity(policy);
+            self.record().begin(note, process);
+            let span = operation.context().span().span_context().span_id();
+            if !self.open().contains_key(&span) {
+                // It ended meanwhile, and found nothing to end.
+                self.record().end(span);
             }
+        }
+        if !beating.is_empty() {
+            self.record().alive();
         }
         for (operation, first) in beating {
             self.beat(&operation, first);
@@ -163,11 +178,21 @@ pub(crate) fn abandoned(message: String) -> Exception {
 }
 
 /// Reports what earlier processes left, and looks at what is open as long as there is telemetry.
-pub(crate) fn start(sdk: &Arc<Sdk>, policy: Policy) -> Result<(), Problem> {
-    let weak = Arc::downgrade(sdk);
+pub(crate) fn start(sdk: &Arc<Sdk>, policy: &Policy, manifest: &Manifest) -> Result<(), Problem> {
+    let (watched, reporting) = (Arc::downgrade(sdk), Arc::clone(sdk));
+    let (watching, reporter, manifest) = (policy.clone(), policy.clone(), manifest.clone());
+    let started = thread::Builder::new()
+        .name("floe-telemetry-leftovers".to_owned())
+        .spawn(move || {
+            record::report(&reporting, &reporter, &manifest);
+            reporting.reported();
+        });
+    if started.is_err() {
+        sdk.reported();
+    }
     thread::Builder::new()
         .name("floe-telemetry-operations".to_owned())
-        .spawn(move || watch(&weak, &policy))
+        .spawn(move || watch(&watched, &watching))
         .map(drop)
         .map_err(|error| {
             Problem::new(
@@ -179,9 +204,6 @@ pub(crate) fn start(sdk: &Arc<Sdk>, policy: Policy) -> Result<(), Problem> {
 }
 
 fn watch(sdk: &Weak<Sdk>, policy: &Policy) {
-    if let Some(sdk) = sdk.upgrade() {
-        record::report(&sdk, policy);
-    }
     loop {
         thread::sleep(TICK);
         let Some(sdk) = sdk.upgrade().filter(|sdk| !sdk.is_ended()) else {

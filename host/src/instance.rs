@@ -3,6 +3,9 @@
 use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder};
 
 use crate::admission::first_line;
+use crate::engine::unable;
+use crate::error::Problem;
+use crate::platform;
 
 /// What an instance may use.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +41,34 @@ pub(crate) struct State<T> {
     pub(crate) context: T,
 }
 
+/// Why there is no instance.
+#[derive(Debug)]
+pub(crate) enum NoInstance {
+    /// The component trapped, or asked for more than its limits.
+    Component(String),
+    /// This process cannot give what an instance needs, such as address space.
+    Process(String),
+}
+
+impl NoInstance {
+    fn of(error: &wasmtime::Error) -> Self {
+        let reason = first_line(error);
+        if platform::refused(error.root_cause()) {
+            Self::Process(reason)
+        } else {
+            Self::Component(reason)
+        }
+    }
+
+    /// The problem; `fault` makes one of the component.
+    pub(crate) fn problem(self, fault: impl FnOnce(String) -> Problem) -> Problem {
+        match self {
+            Self::Component(reason) => fault(reason),
+            Self::Process(reason) => unable(&reason),
+        }
+    }
+}
+
 /// An instance with its exports. One whose call failed answers nothing any more and must be thrown away.
 pub(crate) struct Instance<T: 'static, E> {
     store: Store<State<T>>,
@@ -46,13 +77,13 @@ pub(crate) struct Instance<T: 'static, E> {
 }
 
 impl<T, E> Instance<T, E> {
-    /// A new one, or why there is none.
+    /// A new one.
     pub(crate) fn new(
         engine: &Engine,
         limits: Limits,
         context: T,
         instantiate: impl FnOnce(&mut Store<State<T>>) -> wasmtime::Result<E>,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, NoInstance> {
         let state = State {
             limits: StoreLimitsBuilder::new()
                 .memory_size(limits.memory)
@@ -65,7 +96,7 @@ impl<T, E> Instance<T, E> {
         let mut store = Store::new(engine, state);
         store.limiter(|state| &mut state.limits);
         store.set_epoch_deadline(limits.deadline);
-        let exports = instantiate(&mut store).map_err(|error| first_line(&error))?;
+        let exports = instantiate(&mut store).map_err(|error| NoInstance::of(&error))?;
         Ok(Self {
             store,
             exports,

@@ -9,6 +9,7 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::component::Component;
 use crate::console::Lines;
 use crate::error::Error;
+use crate::levels::Exported;
 use crate::manifest::Manifest;
 use crate::policy::Policy;
 use crate::provider::TelemetryProvider;
@@ -46,7 +47,7 @@ impl TelemetryProvider {
         Some(
             spans
                 .and_then(OpenTelemetryTracingBridge::new(logs))
-                .with_filter(self.levels().clone()),
+                .with_filter(Exported(self.levels().clone())),
         )
     }
 

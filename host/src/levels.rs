@@ -9,6 +9,7 @@ use tracing::{Metadata, callsite};
 use tracing_subscriber::layer::{Context, Filter};
 
 use crate::bindings::exports::floe::telemetry::configuration::Logging;
+use crate::warning::UNDELIVERED;
 
 /// What the export itself logs; exported, it would feed itself. Whatever a manifest says, none of it passes.
 const EXPORT: [&str; 10] = [
@@ -104,17 +105,45 @@ impl<S> Filter<S> for Levels {
     }
 
     fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
-        if self.pass(metadata) {
-            Interest::always()
-        } else {
-            Interest::never()
-        }
+        interest(self.pass(metadata))
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
         let table = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let named = table.named.iter().map(|(_, level)| *level);
         named.chain([table.default]).max()
+    }
+}
+
+/// What passes on its way to the Collector: not that nothing reaches it.
+#[derive(Debug, Clone)]
+pub(crate) struct Exported(pub(crate) Levels);
+
+impl Exported {
+    fn pass(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() != UNDELIVERED && self.0.pass(metadata)
+    }
+}
+
+impl<S> Filter<S> for Exported {
+    fn enabled(&self, metadata: &Metadata<'_>, _: &Context<'_, S>) -> bool {
+        self.pass(metadata)
+    }
+
+    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
+        interest(self.pass(metadata))
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Filter::<S>::max_level_hint(&self.0)
+    }
+}
+
+fn interest(pass: bool) -> Interest {
+    if pass {
+        Interest::always()
+    } else {
+        Interest::never()
     }
 }
 

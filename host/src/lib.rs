@@ -16,12 +16,14 @@
 //!
 //! The policy component is asked once a process, once an operation and once a process boundary, never once a span.
 
+mod account;
 mod admission;
 mod attribute;
 #[cfg(feature = "backends")]
 mod backends;
 mod baggage;
 pub mod bindings;
+mod bounds;
 mod cache;
 pub mod carrier;
 mod clock;
@@ -46,6 +48,7 @@ mod lists;
 mod manifest;
 mod operation;
 mod pace;
+mod platform;
 mod policy;
 mod probe;
 mod processor;
@@ -61,6 +64,7 @@ mod tls;
 mod traceparent;
 mod warning;
 
+pub use account::{Counts, DropReason, Dropped, SignalCounts};
 #[cfg(feature = "backends")]
 pub use backends::{Backends, BackendsComponent};
 pub use bindings::exports::floe::telemetry::collector::Deployment;
@@ -79,7 +83,7 @@ pub use clock::{Clock, SystemClock};
 pub use component::Component;
 pub use destination::destination;
 pub use error::{Error, Problem, Undelivered, render};
-pub use export::Counts;
+pub use exception::{Boxed, Concrete, Local, OperationError, Text};
 pub use manifest::Manifest;
 pub use operation::{Operation, OperationBuilder};
 pub use policy::Policy;

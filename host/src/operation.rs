@@ -1,6 +1,5 @@
 //! Operations: floe's units of work, named, described and judged by the policy.
 
-use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -16,11 +15,12 @@ use crate::bindings::exports::floe::telemetry::operations::{
     Beginning, Ending, OperationKind, Outcome, Status,
 };
 use crate::bindings::exports::floe::telemetry::types::{Exception, SpanKind};
-use crate::exception::{self, EXCEPTION};
+use crate::exception::{self, EXCEPTION, OperationError};
 use crate::failed::{Enclosing, OperationStart};
 use crate::policy::Policy;
 use crate::propagator::{continued, with_child_baggage};
 use crate::provider::{Sdk, TelemetryProvider};
+use crate::warning;
 
 /// An operation that is about to begin.
 #[derive(Debug)]
@@ -110,7 +110,7 @@ impl<'a> OperationBuilder<'a> {
                     facts.retain(|fact, _| decided.recalls.contains(fact));
                     beginning = decided;
                 }
-                Err(problem) => tracing::warn!(code = problem.code, "{}", problem.message),
+                Err(problem) => warning::once(&problem, "operations have the application's names"),
             }
             let builder = tracer
                 .span_builder(beginning.name.clone())
@@ -142,7 +142,10 @@ impl<'a> OperationBuilder<'a> {
     }
 
     /// Begins it, runs a function in its context and ends it by the result.
-    pub fn run<T, E: Error>(self, function: impl FnOnce(&mut Operation<'a>) -> Result<T, E>) -> Result<T, E> {
+    pub fn run<T, E: OperationError<Kind>, Kind>(
+        self,
+        function: impl FnOnce(&mut Operation<'a>) -> Result<T, E>,
+    ) -> Result<T, E> {
         let mut operation = self.begin();
         let attached = operation.context().clone().attach();
         let result = function(&mut operation);
@@ -152,7 +155,7 @@ impl<'a> OperationBuilder<'a> {
     }
 
     /// Begins it, runs an asynchronous function in its context and ends it by the result. A future that is dropped before was cancelled.
-    pub async fn run_async<T, E: Error>(
+    pub async fn run_async<T, E: OperationError<Kind>, Kind>(
         self,
         function: impl AsyncFnOnce(&mut Operation<'a>) -> Result<T, E>,
     ) -> Result<T, E> {
@@ -176,9 +179,9 @@ impl<'a> Operation<'a> {
 
     /// States what was learnt since it began.
     pub fn fact(&mut self, key: &str, value: impl Into<Value>) {
-        self.open
-            .facts()
-            .insert(key.to_owned(), attribute::to_json(&value.into()));
+        // Whatever makes a value of it is not ours, and runs before anything is locked.
+        let value = attribute::to_json(&value.into());
+        self.open.facts().insert(key.to_owned(), value);
     }
 
     /// Ends it with the tool's own word, such as `success`, an exit code or a dbt status.
@@ -187,11 +190,11 @@ impl<'a> Operation<'a> {
     }
 
     /// Ends it with the tool's own word and an error.
-    pub fn fail<E: Error>(self, status: &str, error: &E) -> Outcome {
-        self.finish(status, Some(&exception::exception(error)))
+    pub fn fail<E: OperationError<Kind> + ?Sized, Kind>(self, status: &str, error: &E) -> Outcome {
+        self.finish(status, Some(&error.exception()))
     }
 
-    fn end_by<T, E: Error>(self, result: &Result<T, E>) {
+    fn end_by<T, E: OperationError<Kind>, Kind>(self, result: &Result<T, E>) {
         match result {
             Ok(_) => self.end("success"),
             Err(error) => self.fail("error", error),
@@ -201,7 +204,7 @@ impl<'a> Operation<'a> {
     fn finish(&self, status: &str, error: Option<&Exception>) -> Outcome {
         let Self { provider, open } = self;
         open.end(provider.policy(), provider.sdk(), status, error)
-            .unwrap_or(Outcome::Error)
+            .unwrap_or_else(|| plain_outcome(status, error))
     }
 }
 
@@ -282,15 +285,42 @@ impl Open {
                 .ended(self.context.span().span_context().span_id());
         }
         let seconds = self.elapsed().as_secs_f64();
-        let facts = attribute::object(&self.facts());
+        let facts = attribute::object(&self.facts().clone());
         match policy.end(self.kind, &self.name, status, seconds, &facts, error) {
             Ok(ending) => Some(conclude(&self.context, ending, sdk, SystemTime::now())),
             Err(problem) => {
-                tracing::warn!(code = problem.code, "{}", problem.message);
-                self.context.span().end();
-                None
+                warning::once(&problem, "operations end as the application says");
+                let ending = plain_ending(status, error);
+                Some(conclude(&self.context, ending, sdk, SystemTime::now()))
             }
         }
+    }
+}
+
+/// What the application's own word means where the policy cannot say it.
+fn plain_outcome(status: &str, error: Option<&Exception>) -> Outcome {
+    match status {
+        "warning" | "warn" => Outcome::Warning,
+        "failure" | "failed" | "fail" => Outcome::Failure,
+        "skipped" | "skip" => Outcome::Skipped,
+        "cancelled" | "canceled" => Outcome::Cancelled,
+        "success" | "pass" | "ok" | "0" if error.is_none() => Outcome::Success,
+        code if code.parse::<i64>().is_ok() => Outcome::Failure,
+        _ => Outcome::Error,
+    }
+}
+
+/// How an operation ends where the policy cannot say it: as the application says, and with no text that nobody redacted.
+fn plain_ending(status: &str, error: Option<&Exception>) -> Ending {
+    let outcome = plain_outcome(status, error);
+    let failed = matches!(outcome, Outcome::Failure | Outcome::Error);
+    Ending {
+        outcome,
+        status: if failed { Status::Error } else { Status::Unset },
+        description: error.map(|error| error.type_.clone()).unwrap_or_default(),
+        attributes: String::new(),
+        exception: None,
+        measurements: Vec::new(),
     }
 }
 

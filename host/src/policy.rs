@@ -16,6 +16,7 @@ use crate::bindings::exports::floe::telemetry::types::{
     Attributes, Diagnostic, Exception, KeyValue, SpanKind,
 };
 use crate::bindings::{Policy as Exports, PolicyPre};
+use crate::bounds::bounded;
 use crate::component::Component;
 use crate::engine::engine;
 use crate::error::{Error, Problem, counted};
@@ -332,6 +333,7 @@ fn configured(
                 &configuration.settings,
             )
         })
+        .map(|plan| plan.map(bounded))
         .map_err(fault)
 }
 
@@ -343,7 +345,8 @@ pub(crate) fn describe(pre: &PolicyPre<State<()>>) -> Result<Info, Problem> {
 }
 
 fn instantiate(pre: &PolicyPre<State<()>>) -> Result<Instance, Problem> {
-    Instance::new(engine()?, Limits::LINEAR, (), |store| pre.instantiate(store)).map_err(fault)
+    Instance::new(engine()?, Limits::LINEAR, (), |store| pre.instantiate(store))
+        .map_err(|missing| missing.problem(fault))
 }
 
 fn fault(reason: String) -> Problem {

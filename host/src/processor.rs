@@ -12,11 +12,11 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{LogProcessor, SdkLogRecord};
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 
+use crate::account::Account;
 use crate::baggage::AllowList;
 use crate::bindings::exports::floe::telemetry::configuration::Plan;
 use crate::clock::Clock;
 use crate::exception::Exceptions;
-use crate::export::Counter;
 use crate::failed::{FailedOperations, OperationStart};
 use crate::span_context::KNOWN;
 
@@ -24,7 +24,7 @@ use crate::span_context::KNOWN;
 #[derive(Debug)]
 pub struct FloeSpanProcessor<P> {
     inner: P,
-    counter: Arc<Counter>,
+    account: Arc<Account>,
     failed: Option<FailedOperations>,
     exceptions: Option<Exceptions>,
 }
@@ -32,7 +32,7 @@ pub struct FloeSpanProcessor<P> {
 impl<P> FloeSpanProcessor<P> {
     /// A processor for a plan. Operations that may fail yet wait by this clock. Exceptions stay the events of their spans.
     pub fn new(inner: P, plan: &Plan, clock: Arc<dyn Clock>) -> Self {
-        Self::telling(inner, plan, clock, Arc::default(), None)
+        Self::telling(inner, plan, clock, Arc::new(Account::unread()), None)
     }
 
     /// The same, counting what goes on to the exporter, and telling exceptions as the plan says.
@@ -40,14 +40,22 @@ impl<P> FloeSpanProcessor<P> {
         inner: P,
         plan: &Plan,
         clock: Arc<dyn Clock>,
-        counter: Arc<Counter>,
+        account: Arc<Account>,
         exceptions: Option<Exceptions>,
     ) -> Self {
         Self {
             inner,
-            counter,
+            account,
             failed: FailedOperations::new(&plan.sampler.failed, clock),
             exceptions,
+        }
+    }
+}
+
+impl<P: SpanProcessor> FloeSpanProcessor<P> {
+    fn pass(&self, span: SpanData) {
+        if self.account.admit() {
+            self.inner.on_end(span);
         }
     }
 }
@@ -70,12 +78,10 @@ impl<P: SpanProcessor> SpanProcessor for FloeSpanProcessor<P> {
             exceptions.of_span(&mut span);
         }
         if span.span_context.is_sampled() {
-            self.counter.produced();
-            self.inner.on_end(span);
+            self.pass(span);
         } else if let Some(failed) = &self.failed {
             for span in failed.ended(span) {
-                self.counter.produced();
-                self.inner.on_end(span);
+                self.pass(span);
             }
         }
     }
@@ -93,11 +99,17 @@ impl<P: SpanProcessor> SpanProcessor for FloeSpanProcessor<P> {
     }
 }
 
+/// Where an event of `tracing` stands in the code, of the name that it has where the application gives it none: such a name is of no event.
+fn place(name: &str) -> Option<(String, i64)> {
+    let (file, line) = name.strip_prefix("event ")?.rsplit_once(':')?;
+    Some((file.to_owned(), line.parse().ok()?))
+}
+
 /// A log processor in front of the one that exports. It counts what goes on to it.
 #[derive(Debug)]
 pub(crate) struct FloeLogProcessor<P> {
     pub(crate) inner: P,
-    pub(crate) counter: Arc<Counter>,
+    pub(crate) account: Arc<Account>,
     pub(crate) baggage: AllowList,
 }
 
@@ -112,12 +124,18 @@ impl<P: LogProcessor> LogProcessor for FloeLogProcessor<P> {
                 }
             }
         }
+        if let Some((file, line)) = record.event_name().and_then(place) {
+            record.set_event_name("");
+            record.add_attribute("code.file.path", file);
+            record.add_attribute("code.line.number", line);
+        }
         if let Some(context) = record.trace_context().cloned() {
             let flags = context.trace_flags.map(|flags| flags & KNOWN);
             record.set_trace_context(context.trace_id, context.span_id, flags);
         }
-        self.counter.produced();
-        self.inner.emit(record, scope);
+        if self.account.admit() {
+            self.inner.emit(record, scope);
+        }
     }
 
     fn force_flush(&self) -> OTelSdkResult {

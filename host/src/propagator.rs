@@ -36,6 +36,9 @@ pub struct FloePropagator {
 /// The trace that a context continues says that its id is not random. The SDK forgets the flags of a span that it drops.
 struct NotRandom(TraceId);
 
+/// Longest header that goes out, in bytes (W3C Baggage section 3.3.2).
+const LONGEST: usize = 8192;
+
 /// Most members of a `tracestate` (W3C Trace Context section 3.3.1.1).
 const MOST_MEMBERS: usize = 32;
 
@@ -239,21 +242,18 @@ impl TextMapPropagator for FloePropagator {
     fn inject_context(&self, context: &Context, injector: &mut dyn Injector) {
         let span = context.span();
         let span = span.span_context();
-        if span.is_valid() && self.has(TRACEPARENT) {
+        let (traceparent, tracestate) = if span.is_valid() {
             let not_random = context.get::<NotRandom>();
             let flags = match not_random.filter(|_| !is_continued(span)) {
                 Some(NotRandom(trace)) if *trace == span.trace_id() => public_flags(span) & !RANDOM,
                 _ => public_flags(span),
             };
-            injector.set(
-                TRACEPARENT,
+            (
                 traceparent::format(span.trace_id(), span.span_id(), flags),
-            );
-        }
-        let tracestate = if span.is_valid() {
-            self.tracestate(context, span)
+                self.tracestate(context, span),
+            )
         } else {
-            Cow::Borrowed("")
+            (String::new(), Cow::Borrowed(""))
         };
         let baggage = baggage::text(context);
         let question = Lists {
@@ -261,9 +261,15 @@ impl TextMapPropagator for FloePropagator {
             baggage: &baggage,
             ..Lists::default()
         };
+        // In the order in which they were asked for.
         let mut set = |lists: Lists<'_>| {
-            for (name, value) in [(TRACESTATE, lists.tracestate), (BAGGAGE, lists.baggage)] {
-                if !value.is_empty() && self.has(name) {
+            for name in &self.fields {
+                let value = match name.as_str() {
+                    TRACEPARENT => &traceparent,
+                    TRACESTATE => lists.tracestate,
+                    _ => lists.baggage,
+                };
+                if !value.is_empty() {
                     injector.set(name, value.to_owned());
                 }
             }
@@ -272,18 +278,20 @@ impl TextMapPropagator for FloePropagator {
             return;
         }
         // The numbers do not matter to the lists, as long as they are valid.
-        match self.policy.inject(1, 1, 0, &tracestate, &baggage) {
-            Ok(headers) => {
-                let answer = Lists {
-                    tracestate: &headers.tracestate,
-                    baggage: &headers.baggage,
-                    ..Lists::default()
-                };
-                self.outgoing.keep(question, answer);
-                set(answer);
-            }
-            Err(problem) => warning::once(&problem, "no baggage goes out"),
+        let headers = self.policy.inject(1, 1, 0, &tracestate, &baggage);
+        if let Err(problem) = &headers {
+            warning::once(problem, "no baggage goes out");
         }
+        let headers = headers.ok();
+        let answer = headers.as_ref().map_or_else(Lists::default, |headers| Lists {
+            tracestate: sendable(&headers.tracestate),
+            baggage: sendable(&headers.baggage),
+            ..Lists::default()
+        });
+        if headers.is_some() {
+            self.outgoing.keep(question, answer);
+        }
+        set(answer);
     }
 
     fn extract_with_context(&self, context: &Context, extractor: &dyn Extractor) -> Context {
@@ -294,6 +302,20 @@ impl TextMapPropagator for FloePropagator {
 
     fn fields(&self) -> FieldIter<'_> {
         FieldIter::new(&self.fields)
+    }
+}
+
+/// What may go out as a header, in any carrier: visible ASCII within a header's length. Of a policy's answer all else is left out: a process whose
+/// environment holds it could not start a child.
+fn sendable(value: &str) -> &str {
+    let is_visible = |byte: u8| (b' '..=b'~').contains(&byte);
+    if value.len() <= LONGEST && value.bytes().all(is_visible) {
+        value
+    } else {
+        warning::first("FLOE-C010", "a header of the policy", || {
+            "warning[FLOE-C010]: the policy wrote a header that cannot be sent: it goes out without it\n  help: a header is visible ASCII of at most 8192 bytes; use another version of the component".to_owned()
+        });
+        ""
     }
 }
 
@@ -372,7 +394,7 @@ pub(crate) fn continued(current: &Context, process: &Context) -> Context {
 pub(crate) fn with_child_baggage(policy: &Policy, context: &Context) -> Context {
     let before = baggage::text(context);
     match policy.child_baggage(&before) {
-        Ok(canonical) if !canonical.is_empty() && canonical != before => {
+        Ok(canonical) if canonical != before && !sendable(&canonical).is_empty() => {
             baggage::with_text(context, canonical)
         }
         _ => context.clone(),

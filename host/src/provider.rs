@@ -2,17 +2,18 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
+use std::sync::{Arc, OnceLock};
+use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use floe_telemetry_otlp::Exemplars;
+use floe_telemetry_otlp::{Exemplars, Redactor as _};
 use opentelemetry::logs::LoggerProvider as _;
 use opentelemetry::metrics::{Counter as SdkCounter, Gauge, Histogram, MeterProvider, UpDownCounter};
 use opentelemetry::propagation::{Injector, TextMapPropagator};
 use opentelemetry::trace::{SpanContext, TracerProvider};
-use opentelemetry::{Context, InstrumentationScope, KeyValue, global};
+use opentelemetry::{Context, InstrumentationScope, Key, KeyValue, Value, global};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::{
     BatchConfig as LogBatchConfig, BatchConfigBuilder as LogBatchConfigBuilder, BatchLogProcessor,
@@ -24,16 +25,18 @@ use opentelemetry_sdk::trace::{
     BatchConfig, BatchConfigBuilder, BatchSpanProcessor, SdkTracer, SdkTracerProvider,
 };
 
+use crate::account::{Account, Counts, Dropped};
 use crate::attribute;
 use crate::baggage::AllowList;
-use crate::bindings::exports::floe::telemetry::configuration::{Batch, Exporters, InstrumentKind, Plan};
+use crate::bindings::exports::floe::telemetry::configuration::{Batch, Exporter, InstrumentKind, Plan};
+use crate::bindings::exports::floe::telemetry::types::Signal;
 use crate::carrier::{EnvList, Environment, RunTags};
 use crate::clock::{Clock, SystemClock};
 use crate::component::Component;
 use crate::destination::exporters;
 use crate::error::{Error, Undelivered, render};
 use crate::exception::Exceptions;
-use crate::export::{Counter, Counts, Described};
+use crate::export::Described;
 use crate::ids::Ids;
 use crate::inflight::{self, InFlight};
 use crate::levels::Levels;
@@ -41,9 +44,11 @@ use crate::manifest::Manifest;
 use crate::policy::Policy;
 use crate::processor::{FloeLogProcessor, FloeSpanProcessor};
 use crate::propagator::FloePropagator;
+use crate::record::Process;
+use crate::redaction::Redaction;
 use crate::sampler::FloeSampler;
 use crate::scope::{ScopedTracer, ScopedTracerProvider};
-use crate::warning;
+use crate::warning::{self, say};
 
 /// The semantic conventions that the general attributes are of (tests/registry).
 const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.44.0";
@@ -79,10 +84,78 @@ pub(crate) struct Sdk {
     exemplars: Exemplars,
     exceptions: Exceptions,
     in_flight: InFlight,
-    spans: Arc<Counter>,
-    logs: Arc<Counter>,
-    metrics: Arc<Counter>,
+    resource: Resource,
+    identity: OnceLock<Process>,
+    accounts: Arc<Accounts>,
+    /// Whether what earlier processes left is reported.
+    reported: AtomicBool,
     ended: AtomicBool,
+}
+
+/// What becomes of each signal's items.
+#[derive(Debug)]
+struct Accounts {
+    spans: Arc<Account>,
+    metrics: Arc<Account>,
+    logs: Arc<Account>,
+}
+
+impl Accounts {
+    fn new(plan: &Plan) -> Self {
+        // As many may wait as the plan says, beside those that are being exported.
+        let room = |batch: &Batch| u64::from(batch.queue) + u64::from(batch.size);
+        let account = |signal, exporter: &Option<Exporter>, most| {
+            let endpoint = exporter.as_ref().map(|exporter| exporter.endpoint.clone());
+            Arc::new(Account::new(signal, endpoint.unwrap_or_default(), most))
+        };
+        Self {
+            spans: account(Signal::Traces, &plan.exporters.traces, room(&plan.batches.spans)),
+            metrics: account(Signal::Metrics, &plan.exporters.metrics, u64::MAX),
+            logs: account(Signal::Logs, &plan.exporters.logs, room(&plan.batches.logs)),
+        }
+    }
+
+    fn counts(&self) -> Counts {
+        Counts {
+            traces: self.spans.counts(),
+            metrics: self.metrics.counts(),
+            logs: self.logs.counts(),
+        }
+    }
+
+    /// Writes off what waits, and answers all that was lost.
+    fn close(&self) -> Result<(), Undelivered> {
+        let all = [&self.spans, &self.metrics, &self.logs];
+        all.iter().for_each(|account| account.close());
+        let counts = self.counts();
+        let mut undelivered = Undelivered {
+            endpoints: Vec::new(),
+            spans: counts.traces.dropped.total(),
+            logs: counts.logs.dropped.total(),
+            points: counts.metrics.dropped.total(),
+            dropped: Dropped::default(),
+            reason: None,
+        };
+        for account in all {
+            let dropped = account.counts().dropped;
+            if dropped.total() == 0 {
+                continue;
+            }
+            let endpoint = account.endpoint();
+            if undelivered.endpoints.iter().all(|known| known != endpoint) {
+                undelivered.endpoints.push(endpoint.to_owned());
+            }
+            undelivered.reason = undelivered.reason.or_else(|| account.reason());
+            for (reason, count) in dropped.iter() {
+                undelivered.dropped.add(reason, count);
+            }
+        }
+        if undelivered.dropped.total() == 0 {
+            Ok(())
+        } else {
+            Err(undelivered)
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -103,7 +176,7 @@ impl TelemetryProvider {
         let levels = Levels::new(Some(&plan.logging));
         let sdk = if plan.enabled {
             let sdk = Arc::new(Sdk::start(&policy, plan, manifest)?);
-            inflight::start(&sdk, policy.clone())?;
+            inflight::start(&sdk, &policy, manifest)?;
             Some(sdk)
         } else {
             None
@@ -193,11 +266,11 @@ impl TelemetryProvider {
         carrier
     }
 
-    /// What became of the spans and of the log records so far.
-    pub fn counts(&self) -> (Counts, Counts) {
+    /// What became of the spans, data points and log records so far.
+    pub fn counts(&self) -> Counts {
         self.sdk
             .as_ref()
-            .map(|sdk| (sdk.spans.counts(), sdk.logs.counts()))
+            .map(|sdk| sdk.accounts.counts())
             .unwrap_or_default()
     }
 
@@ -232,7 +305,7 @@ impl TelemetryProvider {
 impl Drop for TelemetryProvider {
     fn drop(&mut self) {
         if let Err(undelivered) = self.shutdown() {
-            tracing::warn!("{undelivered}");
+            warning::say_undelivered(&self.policy.without_secrets(undelivered.to_string()));
         }
     }
 }
@@ -256,26 +329,61 @@ fn propagator(policy: &Policy) -> FloePropagator {
     }
 }
 
-/// Says something before a subscriber is there as well: the provider comes first, since its layer is part of the subscriber.
-fn say(text: &str) {
-    if tracing::dispatcher::has_been_set() {
-        tracing::warn!("{text}");
-    } else {
-        eprintln!("{text}");
-    }
-}
-
 impl Sdk {
     fn start(policy: &Policy, plan: Plan, manifest: &Manifest) -> Result<Self, Error> {
-        let [span_counter, log_counter, metric_counter] = <[Arc<Counter>; 3]>::default();
+        let (resource, accounts) = (resource(policy, &plan), Arc::new(Accounts::new(&plan)));
+        Self::with(policy, plan, manifest, resource, accounts)
+    }
+
+    /// The same plan for what another process left: under its identity, on this process's account.
+    pub(crate) fn of_another(
+        &self,
+        policy: &Policy,
+        manifest: &Manifest,
+        process: Process,
+    ) -> Result<Self, Error> {
+        let plan = Plan {
+            attributes: attribute::to_contract(process.attributes),
+            ..self.plan.clone()
+        };
+        let resource = Resource::builder_empty()
+            .with_attributes(attribute::of_json(process.resource))
+            .build();
+        Self::with(policy, plan, manifest, resource, Arc::clone(&self.accounts))
+    }
+
+    /// Who this process is, redacted.
+    pub(crate) fn identity(&self, policy: &Policy) -> &Process {
+        self.identity.get_or_init(|| {
+            let pair = |(key, value): (&Key, &Value)| (key.to_string(), attribute::to_json(value));
+            let mut process = Process {
+                resource: self.resource.iter().map(pair).collect(),
+                attributes: attribute::to_map(&self.plan.attributes),
+            };
+            Redaction::new(policy).redact(&mut process);
+            process
+        })
+    }
+
+    /// What earlier processes left is reported.
+    pub(crate) fn reported(&self) {
+        self.reported.store(true, Ordering::SeqCst);
+    }
+
+    fn with(
+        policy: &Policy,
+        plan: Plan,
+        manifest: &Manifest,
+        resource: Resource,
+        accounts: Arc<Accounts>,
+    ) -> Result<Self, Error> {
         let exporters = exporters(
             &plan.exporters,
             policy,
             manifest,
-            [&span_counter, &metric_counter, &log_counter].map(|counter| Arc::clone(counter) as _),
+            [&accounts.spans, &accounts.metrics, &accounts.logs].map(|account| Arc::clone(account) as _),
         )
         .map_err(Error::Unresolved)?;
-        let resource = resource(policy, &plan);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
 
         let mut logger_provider = SdkLoggerProvider::builder().with_resource(resource.clone());
@@ -285,7 +393,7 @@ impl Sdk {
                 .build();
             logger_provider = logger_provider.with_log_processor(FloeLogProcessor {
                 inner: processor,
-                counter: Arc::clone(&log_counter),
+                account: Arc::clone(&accounts.logs),
                 baggage: AllowList::new(&plan),
             });
         }
@@ -304,14 +412,14 @@ impl Sdk {
                 processor,
                 &plan,
                 clock,
-                Arc::clone(&span_counter),
+                Arc::clone(&accounts.spans),
                 Some(exceptions.clone()),
             );
             tracer_provider = tracer_provider.with_span_processor(processor);
         }
         let tracer_provider = tracer_provider.build();
 
-        let mut meter_provider = SdkMeterProvider::builder().with_resource(resource);
+        let mut meter_provider = SdkMeterProvider::builder().with_resource(resource.clone());
         let exemplars = Exemplars::default();
         if let Some(exporter) = exporters.metrics {
             let reader = PeriodicReader::builder(exporter.with_exemplars(exemplars.clone()))
@@ -330,9 +438,10 @@ impl Sdk {
             tracer_provider,
             meter_provider,
             logger_provider,
-            spans: span_counter,
-            logs: log_counter,
-            metrics: metric_counter,
+            resource,
+            identity: OnceLock::new(),
+            accounts,
+            reported: AtomicBool::new(false),
             ended: AtomicBool::new(false),
         })
     }
@@ -366,6 +475,9 @@ impl Sdk {
         span: &SpanContext,
         at: SystemTime,
     ) {
+        if !value.is_finite() {
+            return;
+        }
         self.exemplars.offer(instrument, value, attributes, span, at);
         match self.instruments.get(instrument) {
             Some(Instrument::Counter(counter)) => counter.add(value as u64, attributes),
@@ -382,6 +494,21 @@ impl Sdk {
         let timeout = milliseconds(self.plan.shutdown);
         let deadline = Instant::now() + timeout;
         warning::wait(timeout / 10);
+        while !self.reported.load(Ordering::SeqCst) && Instant::now() + timeout / 2 < deadline {
+            thread::sleep(Duration::from_millis(1));
+        }
+        self.end(deadline);
+        warning::wait(timeout / 10);
+        self.accounts.close()
+    }
+
+    /// Delivers what was reported for another process, within the plan's time.
+    pub(crate) fn deliver(&self) {
+        self.end(Instant::now() + milliseconds(self.plan.shutdown));
+    }
+
+    fn end(&self, deadline: Instant) {
+        let timeout = deadline.saturating_duration_since(Instant::now());
         let (done, ends) = mpsc::channel();
         let (traces, metrics, logs) = (
             self.tracer_provider.clone(),
@@ -396,7 +523,7 @@ impl Sdk {
         let mut waiting = 0;
         for signal in signals {
             let done = done.clone();
-            let started = std::thread::Builder::new()
+            let started = thread::Builder::new()
                 .name("floe-telemetry-shutdown".to_owned())
                 .spawn(move || {
                     // Nobody listens after the deadline.
@@ -404,46 +531,18 @@ impl Sdk {
                 });
             waiting += usize::from(started.is_ok());
         }
-        let in_time = (0..waiting).all(|_| {
-            ends.recv_timeout(deadline.saturating_duration_since(Instant::now()))
-                .is_ok()
-        });
-        let lost = |counter: &Counter| counter.counts().undelivered();
-        let mut undelivered = Undelivered {
-            endpoints: Vec::new(),
-            spans: lost(&self.spans),
-            logs: lost(&self.logs),
-            metrics: self.plan.exporters.metrics.is_some() && (self.metrics.failing() || !in_time),
-            reason: None,
-        };
-        let Exporters {
-            traces,
-            metrics,
-            logs,
-        } = &self.plan.exporters;
-        for (exporter, counter, missing) in [
-            (traces, &self.spans, undelivered.spans > 0),
-            (metrics, &self.metrics, undelivered.metrics),
-            (logs, &self.logs, undelivered.logs > 0),
-        ] {
-            if let Some(exporter) = exporter.as_ref().filter(|_| missing) {
-                if !undelivered.endpoints.contains(&exporter.endpoint) {
-                    undelivered.endpoints.push(exporter.endpoint.clone());
-                }
-                undelivered.reason = undelivered.reason.or_else(|| counter.reason());
+        for _ in 0..waiting {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if ends.recv_timeout(left).is_err() {
+                break;
             }
-        }
-        if undelivered.spans == 0 && undelivered.logs == 0 && !undelivered.metrics {
-            Ok(())
-        } else {
-            Err(undelivered)
         }
     }
 }
 
 fn span_batch(batch: &Batch) -> BatchConfig {
     BatchConfigBuilder::default()
-        .with_max_queue_size(batch.queue as usize)
+        .with_max_queue_size(batch.queue as usize + batch.size as usize)
         .with_max_export_batch_size(batch.size as usize)
         .with_scheduled_delay(milliseconds(batch.delay))
         .build()
@@ -451,7 +550,7 @@ fn span_batch(batch: &Batch) -> BatchConfig {
 
 fn log_batch(batch: &Batch) -> LogBatchConfig {
     LogBatchConfigBuilder::default()
-        .with_max_queue_size(batch.queue as usize)
+        .with_max_queue_size(batch.queue as usize + batch.size as usize)
         .with_max_export_batch_size(batch.size as usize)
         .with_scheduled_delay(milliseconds(batch.delay))
         .build()

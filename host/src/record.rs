@@ -1,12 +1,12 @@
 //! The operations of a process on disk, so that the next process reports those that this one did not live to end.
 //!
 //! Each process that has operations of more than a second has a file of its own, in JSON lines, and holds a lock on it as long as it lives: a file whose
-//! lock can be had is of a process that is gone. The Python package reads and writes the same files.
+//! lock can be had is of a process that is gone. Its first line says whose it is, and only a process of the same product, namespace and mode reports it,
+//! under that identity. The Python package reads and writes the same files.
 
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -22,17 +22,22 @@ use serde_json::{Map, Value};
 use crate::attribute;
 use crate::bindings::exports::floe::telemetry::operations::OperationKind;
 use crate::bindings::exports::floe::telemetry::types::SpanKind;
-use crate::cache;
 use crate::failed::OperationStart;
 use crate::ids::given;
 use crate::inflight::{ABANDONED, abandoned};
+use crate::manifest::Manifest;
 use crate::operation::{Open, conclude, sdk_kind};
+use crate::platform;
 use crate::policy::Policy;
 use crate::provider::Sdk;
 use crate::redaction::Redaction;
 
 /// Most files that a process reads, and most bytes of one.
-const MOST_FILES: usize = 64;
+const MOST_FILES: usize = 1024;
+/// Files that nobody reported for so long are removed.
+const OLDEST: Duration = Duration::from_secs(30 * 86_400);
+/// The attributes that a process must share with one whose operations it reports.
+const IDENTITY: [&str; 3] = ["floe.namespace", "floe.product.name", "floe.mode"];
 const LARGEST: u64 = 1024 * 1024;
 /// Files of this kind are whole and locked.
 const EXTENSION: &str = "jsonl";
@@ -78,15 +83,42 @@ pub(crate) fn nanoseconds(time: SystemTime) -> i64 {
 #[serde(rename_all = "snake_case")]
 enum Entry {
     /// An operation is more than a second old.
-    Begin(Box<Begin>),
+    Begin(Box<Note>),
     /// The operation of this span id ended.
     End(String),
     /// Nanoseconds since 1970; the process lived.
     Alive(i64),
+    /// Whose file it is: the first line.
+    Process(Box<Process>),
 }
 
+/// Who a process is, in its telemetry.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Process {
+    /// Attributes of its resource.
+    pub(crate) resource: Map<String, Value>,
+    /// Attributes of all its spans.
+    pub(crate) attributes: Map<String, Value>,
+}
+
+impl Process {
+    /// Whether another process may report what this one did not end.
+    fn is_one_with(&self, other: &Self) -> bool {
+        let of = |process: &Self, key: &str| process.attributes.get(key).cloned();
+        IDENTITY.iter().all(|key| of(self, key) == of(other, key))
+    }
+}
+
+impl Texts for Process {
+    fn visit(&mut self, visitor: &mut dyn Visitor) {
+        visit(&mut self.resource, visitor);
+        visit(&mut self.attributes, visitor);
+    }
+}
+
+/// What is noted of an operation that is open.
 #[derive(Debug, Serialize, Deserialize)]
-struct Begin {
+pub(crate) struct Note {
     trace_id: String,
     span_id: String,
     /// Empty if there is none.
@@ -103,8 +135,15 @@ struct Begin {
     attributes: Map<String, Value>,
 }
 
-impl Begin {
-    fn of(operation: &Open) -> Self {
+impl Note {
+    /// The note of an operation, redacted.
+    pub(crate) fn of(operation: &Open, policy: &Policy) -> Self {
+        let mut note = Self::new(operation);
+        Redaction::new(policy).redact(&mut note);
+        note
+    }
+
+    fn new(operation: &Open) -> Self {
         let context = operation.context().span().span_context().clone();
         let parent = operation.parent();
         let known = SPAN_KINDS.iter().find(|(kind, _)| *kind == operation.span_kind());
@@ -129,30 +168,34 @@ impl Begin {
     }
 }
 
-impl Texts for Begin {
+impl Texts for Note {
     fn visit(&mut self, visitor: &mut dyn Visitor) {
         visitor.text(&mut self.name);
         visitor.text(&mut self.span_name);
-        for (mut key, mut value) in std::mem::take(&mut self.attributes) {
-            let secret = visitor.is_secret(&key);
-            let mut text = |text: &mut String| match secret {
-                true => visitor.secret(text),
-                false => visitor.text(text),
-            };
-            match &mut value {
-                Value::String(found) => text(found),
-                Value::Array(items) => {
-                    for item in items {
-                        if let Value::String(found) = item {
-                            text(found);
-                        }
+        visit(&mut self.attributes, visitor);
+    }
+}
+
+fn visit(attributes: &mut Map<String, Value>, visitor: &mut dyn Visitor) {
+    for (mut key, mut value) in std::mem::take(attributes) {
+        let secret = visitor.is_secret(&key);
+        let mut text = |text: &mut String| match secret {
+            true => visitor.secret(text),
+            false => visitor.text(text),
+        };
+        match &mut value {
+            Value::String(found) => text(found),
+            Value::Array(items) => {
+                for item in items {
+                    if let Value::String(found) = item {
+                        text(found);
                     }
                 }
-                _ => {}
             }
-            visitor.text(&mut key);
-            self.attributes.insert(key, value);
+            _ => {}
         }
+        visitor.text(&mut key);
+        attributes.insert(key, value);
     }
 }
 
@@ -164,17 +207,17 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// Notes that an operation is open, and answers whether it did.
-    pub(crate) fn begin(&mut self, operation: &Open, policy: &Policy) -> bool {
+    /// Notes that an operation is open. Where there is no place for a file nothing is noted.
+    pub(crate) fn begin(&mut self, note: Note, process: &Process) {
+        let Ok(span) = u64::from_str_radix(&note.span_id, 16) else {
+            return;
+        };
         if self.file.is_none() {
             self.file = create().ok();
+            self.write(&Entry::Process(Box::new(process.clone())));
         }
-        let mut begin = Begin::of(operation);
-        Redaction::new(policy).redact(&mut begin);
-        self.open
-            .insert(operation.context().span().span_context().span_id());
-        self.write(&Entry::Begin(Box::new(begin)));
-        self.file.is_some()
+        self.open.insert(SpanId::from(span));
+        self.write(&Entry::Begin(Box::new(note)));
     }
 
     /// Notes that an operation ended.
@@ -216,7 +259,7 @@ fn directory() -> io::Result<PathBuf> {
 }
 
 fn create() -> io::Result<(File, PathBuf)> {
-    let directory = cache::private(directory()?)?;
+    let directory = platform::private_directory(directory()?)?;
     let random = uuid::Uuid::new_v4().simple().to_string();
     let name = format!("{}-{}", std::process::id(), random.get(..8).unwrap_or_default());
     let (new, path) = (
@@ -230,8 +273,8 @@ fn create() -> io::Result<(File, PathBuf)> {
     Ok((file, path))
 }
 
-/// Reports what processes that are gone did not end.
-pub(crate) fn report(sdk: &Sdk, policy: &Policy) {
+/// Reports what processes that are gone did not end, if they were of this process's product, namespace and mode.
+pub(crate) fn report(sdk: &Sdk, policy: &Policy, manifest: &Manifest) {
     let Ok(directory) = directory().and_then(fs::read_dir) else {
         return;
     };
@@ -243,36 +286,52 @@ pub(crate) fn report(sdk: &Sdk, policy: &Policy) {
             return;
         }
         // What cannot be read is left to whoever can.
-        let _ = report_file(&path, sdk, policy);
+        let _ = report_file(&path, sdk, policy, manifest);
     }
 }
 
-fn report_file(path: &Path, sdk: &Sdk, policy: &Policy) -> io::Result<()> {
+fn report_file(path: &Path, sdk: &Sdk, policy: &Policy, manifest: &Manifest) -> io::Result<()> {
     let mut file = File::open(path)?;
     file.try_lock()?;
     let about = file.metadata()?;
-    if fs::metadata(path)?.ino() != about.ino() {
+    if platform::identity(&fs::metadata(path)?) != platform::identity(&about) {
         return Ok(());
     }
     let mut bytes = Vec::new();
     (&mut file).take(LARGEST).read_to_end(&mut bytes)?;
-    let mut open: Vec<Begin> = Vec::new();
+    let mut open: Vec<Note> = Vec::new();
+    let mut process = Process::default();
     for line in bytes.split(|byte| *byte == b'\n') {
         match serde_json::from_slice(line) {
             Ok(Entry::Begin(begin)) => open.push(*begin),
             Ok(Entry::End(span)) => open.retain(|begin| begin.span_id != span),
+            Ok(Entry::Process(found)) => process = *found,
             Ok(Entry::Alive(_)) | Err(_) => {}
         }
     }
     let last = about.modified()?;
-    for begin in open {
-        // What has no ids that are ids is nobody's.
-        let _ = report_operation(begin, last, sdk, policy);
+    if !process.is_one_with(sdk.identity(policy)) {
+        // It is for one of its own. What nobody came for is removed in the end.
+        return match last.elapsed() {
+            Ok(age) if age > OLDEST => fs::remove_file(path),
+            _ => Ok(()),
+        };
     }
+    if open.is_empty() {
+        return fs::remove_file(path);
+    }
+    let Ok(theirs) = sdk.of_another(policy, manifest, process) else {
+        return Ok(());
+    };
+    for note in open {
+        // What has no ids that are ids is nobody's.
+        let _ = report_operation(note, last, &theirs, policy);
+    }
+    theirs.deliver();
     fs::remove_file(path)
 }
 
-fn report_operation(begin: Begin, last: SystemTime, sdk: &Sdk, policy: &Policy) -> Option<()> {
+fn report_operation(begin: Note, last: SystemTime, sdk: &Sdk, policy: &Policy) -> Option<()> {
     let trace = TraceId::from(u128::from_str_radix(&begin.trace_id, 16).ok()?);
     let span = SpanId::from(u64::from_str_radix(&begin.span_id, 16).ok()?);
     let start = UNIX_EPOCH + Duration::from_nanos(begin.start.try_into().ok()?);

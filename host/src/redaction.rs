@@ -3,13 +3,12 @@
 //! Texts repeat: names, keys, states. So what the policy answered is kept, within bounds, and it is asked for new texts only.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt::Display;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use floe_telemetry_otlp::{Redactor, Texts, Visitor};
 
-use crate::error::{Problem, counted};
 use crate::policy::Policy;
+use crate::warning;
 
 /// Longest text that leaves a process, and most text in one call of the policy, in bytes.
 const LONGEST: usize = 256 * 1024;
@@ -23,11 +22,12 @@ const MASK: &str = "***";
 #[derive(Debug)]
 pub(crate) struct Redaction {
     policy: Policy,
-    known: Mutex<Known>,
+    /// Shared with whoever redacts at the moment: nobody waits for another one's question, and none is asked under the lock.
+    known: Mutex<Arc<Known>>,
 }
 
 /// What the policy answered.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Known {
     /// Texts, and what they read without secrets if they hold any.
     texts: HashMap<String, Option<String>>,
@@ -42,12 +42,15 @@ impl Redaction {
             known: Mutex::default(),
         }
     }
+
+    fn known(&self) -> MutexGuard<'_, Arc<Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Redactor for Redaction {
     fn redact(&self, request: &mut dyn Texts) {
-        // A signal exports one request at a time, and a console takes one line at a time.
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = Arc::clone(&self.known());
         let mut news = News {
             known: &known,
             texts: HashSet::new(),
@@ -64,7 +67,10 @@ impl Redactor for Redaction {
             known: &known,
             answers: &answers,
         });
-        known.keep(answers);
+        drop(known);
+        if !answers.keys.is_empty() || !answers.texts.is_empty() {
+            Arc::make_mut(&mut *self.known()).keep(answers);
+        }
     }
 }
 
@@ -160,10 +166,7 @@ fn secret_names(policy: &Policy, keys: Vec<String>) -> HashMap<String, bool> {
     for chunk in chunks(&keys) {
         match policy.names_secret(chunk) {
             Ok(secret) => answers.extend(chunk.iter().cloned().zip(secret)),
-            Err(problem) => warn(
-                &problem,
-                format_args!("the values of {}", counted(chunk.len() as u64, "key")),
-            ),
+            Err(problem) => warning::unredacted(&problem),
         }
     }
     answers
@@ -178,7 +181,7 @@ fn redacted(policy: &Policy, texts: Vec<String>) -> HashMap<String, Option<Strin
                 let changed = (*text != clean).then_some(clean);
                 (text.clone(), changed)
             })),
-            Err(problem) => warn(&problem, counted(chunk.len() as u64, "text")),
+            Err(problem) => warning::unredacted(&problem),
         }
     }
     answers
@@ -199,14 +202,10 @@ fn chunks(texts: &[String]) -> impl Iterator<Item = &[String]> {
     })
 }
 
-fn warn(problem: &Problem, what: impl Display) {
-    let Problem { code, message, .. } = problem;
-    tracing::warn!(code, "{message}; masked: {what}");
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Problem;
 
     struct Sent {
         name: String,

@@ -37,9 +37,13 @@ fn spans_logs_and_metrics_arrive() {
         });
     assert!(failed.is_err());
     telemetry.shutdown().unwrap();
-    let (spans, logs) = telemetry.counts();
-    assert_eq!((spans.produced, spans.delivered, spans.failed), (2, 2, 0));
-    assert_eq!((logs.produced, logs.delivered), (1, 1));
+    let counts = telemetry.counts();
+    let spans = counts.traces;
+    assert_eq!(
+        (spans.produced, spans.delivered, spans.dropped.total()),
+        (2, 2, 0)
+    );
+    assert_eq!((counts.logs.produced, counts.logs.delivered), (1, 1));
 
     let received = receiver.stop();
     let trace = &received.traces[0];

@@ -87,7 +87,7 @@ fn what_failed_goes_out_with_all_that_it_belongs_to() {
     });
     assert!(long.is_err());
     telemetry.shutdown().unwrap();
-    let (spans, _) = telemetry.counts();
+    let spans = telemetry.counts().traces;
     assert_eq!(spans.produced, spans.delivered);
 
     let received = receiver.stop();

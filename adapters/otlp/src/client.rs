@@ -2,21 +2,20 @@
 
 use std::error::Error;
 use std::io::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable as _};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Request, Uri};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use opentelemetry_http::HttpClient as _;
 use prost::Message as _;
 use rustls::ClientConfig;
 use tonic::body::Body;
@@ -32,9 +31,15 @@ use crate::tls::Tls;
 
 /// Largest request (OTLP specification 1.11, "OTLP/gRPC" and "OTLP/HTTP").
 const LARGEST: usize = 64 * 1024 * 1024;
-/// Most requests of one export are one more than this; the waits between them start at [`SHORTEST_WAIT`] and double.
-const RETRIES: usize = 3;
+/// Largest request that servers take unless they are told otherwise: a message of gRPC, and a body of the Collector's HTTP receiver. What has more and
+/// can be split is split.
+const USUAL_GRPC: usize = 4 * 1024 * 1024;
+const USUAL_HTTP: usize = 20 * 1024 * 1024;
+/// The wait before a request is sent again, which doubles each time, up to the longest.
 const SHORTEST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// Most bytes of an answer that are read: OTLP's have a few hundred.
+const LONGEST_ANSWER: usize = 1024 * 1024;
 /// How long a connection is silent before the other end is asked whether it is there.
 const SILENCE: Duration = Duration::from_secs(30);
 /// OTLP exporter specification, "User Agent": a distribution puts itself first.
@@ -44,9 +49,7 @@ const AGENT: HeaderValue = HeaderValue::from_static(concat!(
     " OTel-OTLP-Exporter-Rust/",
     env!("CARGO_PKG_VERSION")
 ));
-/// What no OTLP/HTTP receiver answers with: a web page, and OTLP/gRPC.
-const FOREIGN: [&str; 2] = ["text/html", "application/grpc"];
-const PROTOBUF: HeaderValue = HeaderValue::from_static("application/x-protobuf");
+const PROTOBUF: &str = "application/x-protobuf";
 
 /// A connection to a Collector that opens when it is needed and again when it broke or is to have another TLS.
 #[derive(Debug)]
@@ -95,26 +98,52 @@ impl Client {
     /// The connection of the TLS that holds now.
     fn wire(&self) -> Result<Wire, Failure> {
         let tls = self.tls.current();
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if !tls.is(&current.0) {
-            let wire = wire(&self.url, self.transport, self.gzip, &tls)
-                .map_err(|reason| Failure::Connection { reason, tls: None })?;
-            *current = (tls, wire);
+        {
+            let current = self.current();
+            if tls.is(&current.0) {
+                return Ok(current.1.clone());
+            }
         }
-        Ok(current.1.clone())
+        let wire = wire(&self.url, self.transport, self.gzip, &tls)
+            .map_err(|reason| Failure::Connection { reason, tls: None })?;
+        *self.current() = (tls, wire.clone());
+        Ok(wire)
     }
 
-    /// Sends a request, again while its failure may pass, and answers what became of it.
-    pub(crate) async fn send<S: Signal>(&self, request: &S::Request) -> Result<Accepted, Failure> {
+    fn current(&self) -> MutexGuard<'_, (Tls, Wire)> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When an export that begins now is over.
+    pub(crate) fn deadline(&self) -> Instant {
+        Instant::now() + self.timeout
+    }
+
+    /// Whether a request has more than servers usually take.
+    pub(crate) fn is_too_large<S: Signal>(&self, request: &S::Request) -> bool {
+        let most = match self.transport {
+            Transport::Grpc => USUAL_GRPC,
+            Transport::HttpProtobuf => USUAL_HTTP,
+        };
+        request.encoded_len() > most
+    }
+
+    /// Sends a request, again while its failure may pass, until its time is over, and answers what became of it.
+    pub(crate) async fn send<S: Signal>(
+        &self,
+        request: &S::Request,
+        deadline: Instant,
+    ) -> Result<Accepted, Failure> {
         let size = request.encoded_len();
         if size > LARGEST {
             return Err(Failure::TooLarge(size));
         }
         let backoff = ExponentialBuilder::default()
             .with_min_delay(SHORTEST_WAIT)
+            .with_max_delay(LONGEST_WAIT)
             .with_factor(2.0)
             .with_jitter()
-            .with_max_times(RETRIES);
+            .without_max_times();
         // Says more than that the time was over.
         let last = Mutex::new(None);
         let attempts = (|| self.attempt::<S>(request))
@@ -125,7 +154,7 @@ impl Client {
             .notify(|failure, _| {
                 *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure.clone());
             });
-        match tokio::time::timeout(self.timeout, attempts).await {
+        match tokio::time::timeout_at(deadline.into(), attempts).await {
             Ok(result) => result,
             Err(_) => Err(last
                 .into_inner()
@@ -193,6 +222,7 @@ async fn call<S: Signal>(
     request: S::Request,
     headers: HeaderMap,
 ) -> Result<Accepted, Failure> {
+    let size = request.encoded_len();
     let mut request = tonic::Request::new(request);
     *request.metadata_mut() = MetadataMap::from_headers(headers.clone());
     client
@@ -207,7 +237,7 @@ async fn call<S: Signal>(
         )
         .await
         .map(|response| S::accepted(response.into_inner()))
-        .map_err(|status| Failure::grpc(&status, &headers))
+        .map_err(|status| Failure::grpc(&status, &headers, size))
 }
 
 async fn post<S: Signal>(
@@ -217,48 +247,59 @@ async fn post<S: Signal>(
     gzip: bool,
     headers: HeaderMap,
 ) -> Result<Accepted, Failure> {
-    let mut request = Request::post(url.clone());
-    if let Some(all) = request.headers_mut() {
-        all.extend(headers.clone());
-        all.insert(CONTENT_TYPE, PROTOBUF);
-        if gzip {
-            all.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        }
-    }
+    let size = body.len();
     let body = if gzip { compressed(&body) } else { Ok(body) };
-    let request = request
-        .body(Bytes::from(body.map_err(|error| Failure::connection(&error))?))
-        .map_err(|error| Failure::connection(&error))?;
-    let response = client
-        .send_bytes(request)
+    let mut request = client
+        .post(url.to_string())
+        .headers(headers.clone())
+        .header(CONTENT_TYPE, PROTOBUF)
+        .body(body.map_err(|error| Failure::connection(&error))?);
+    if gzip {
+        request = request.header(CONTENT_ENCODING, "gzip");
+    }
+    let response = request
+        .send()
         .await
-        .map_err(|error| Failure::connection(cause(&*error)))?;
-    let (parts, body) = response.into_parts();
-    if !parts.status.is_success() {
-        return Err(Failure::http(parts.status, &parts.headers, &body, &headers));
+        .map_err(|error| Failure::connection(cause(&error)))?;
+    let (status, answered) = (response.status(), response.headers().clone());
+    let body = answer(response).await?;
+    // OTLP/HTTP knows one success. Another answer of the class is somebody else's.
+    if status != StatusCode::OK {
+        return Err(Failure::http(status, &answered, &body, &headers, size));
     }
-    let kind = parts
-        .headers
+    let kind = answered
         .get(CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok());
-    if let Some(kind) = kind.filter(|kind| FOREIGN.iter().any(|foreign| kind.starts_with(foreign))) {
-        return Err(Failure::Foreign(kind.to_owned()));
+        .map(|kind| String::from_utf8_lossy(kind.as_bytes()))
+        .unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    if !essence.is_empty() && !essence.eq_ignore_ascii_case(PROTOBUF) {
+        return Err(Failure::Foreign(essence.to_owned()));
     }
-    Ok(match S::Response::decode(body) {
-        Ok(response) => S::accepted(response),
-        Err(_) => Accepted {
-            rejected: 0,
-            message: "the answer is not one of OTLP".to_owned(),
-        },
-    })
+    match S::Response::decode(body) {
+        Ok(response) => Ok(S::accepted(response)),
+        Err(_) => Err(Failure::Foreign("no message of protobuf".to_owned())),
+    }
+}
+
+/// The body of an answer.
+async fn answer(mut response: reqwest::Response) -> Result<Bytes, Failure> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| Failure::connection(cause(&error)))?
+    {
+        if body.len() + chunk.len() > LONGEST_ANSWER {
+            return Err(Failure::Foreign(format!("longer than {LONGEST_ANSWER} bytes")));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
 }
 
 /// What reqwest's error came from: the error itself says only that there was one, and the URL.
-fn cause<'a>(error: &'a (dyn Error + Send + Sync + 'static)) -> &'a (dyn Error + 'static) {
-    match error.downcast_ref::<reqwest::Error>().and_then(Error::source) {
-        Some(cause) => cause,
-        None => error,
-    }
+fn cause(error: &reqwest::Error) -> &(dyn Error + 'static) {
+    error.source().unwrap_or(error)
 }
 
 fn compressed(body: &[u8]) -> std::io::Result<Vec<u8>> {

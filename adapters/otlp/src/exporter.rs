@@ -17,6 +17,7 @@ use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
+use prost::Message as _;
 
 use crate::client::Client;
 use crate::collector::Collector;
@@ -24,11 +25,14 @@ use crate::exemplars::Exemplars;
 use crate::failure::{Accepted, BuildError, Failure};
 use crate::runtime::Runtime;
 use crate::signal::{Logs, Metrics, Signal, Traces};
-use crate::texts::Redactor;
+use crate::texts::{Redactor, Texts, Visitor};
 
 /// Who learns what became of exports.
 pub trait Observer: Debug + Send + Sync {
-    /// An export of so many spans, data points or log records ended, after all its retries.
+    /// An export of so many spans, data points or log records begins.
+    fn exporting(&self, _items: u64) {}
+
+    /// So many items of an export have their result, after all retries. What is too large for one request has several.
     fn exported(&self, items: u64, result: &Result<Accepted, Failure>);
 }
 
@@ -68,13 +72,54 @@ impl<S: Signal> Exporter<S> {
         if items == 0 {
             return Ok(());
         }
+        self.observer.exporting(items);
         self.redactor.redact(&mut request);
-        let result = self.runtime.run(self.client.send::<S>(&request)).await;
-        self.observer.exported(items, &result);
-        match result {
-            Ok(_) => Ok(()),
-            Err(Failure::Timeout(timeout)) => Err(OTelSdkError::Timeout(timeout)),
-            Err(failure) => Err(OTelSdkError::InternalFailure(failure.to_string())),
+        self.runtime.run(self.send_parts(request)).await
+    }
+
+    /// Sends a request, in parts if it is too large for one. What is too large by itself costs nothing else.
+    async fn send_parts(&self, request: S::Request) -> OTelSdkResult {
+        let deadline = self.client.deadline();
+        let mut parts = vec![request];
+        let mut last = Ok(());
+        while let Some(mut part) = parts.pop() {
+            let items = S::items(&part);
+            let mut result = if items > 1 && self.client.is_too_large::<S>(&part) {
+                Err(Failure::TooLarge(part.encoded_len()))
+            } else {
+                self.client.send::<S>(&part, deadline).await
+            };
+            if items > 1 && matches!(result, Err(Failure::TooLarge(_))) {
+                let rest = S::split_off(&mut part, items / 2);
+                parts.extend([rest, part]);
+                continue;
+            }
+            self.redactor.redact(&mut Said(&mut result));
+            self.observer.exported(items, &result);
+            if let Err(failure) = result {
+                last = Err(match failure {
+                    Failure::Timeout(timeout) => OTelSdkError::Timeout(timeout),
+                    failure => OTelSdkError::InternalFailure(failure.to_string()),
+                });
+            }
+        }
+        last
+    }
+}
+
+/// What a server said: it may quote what it was sent.
+struct Said<'a>(&'a mut Result<Accepted, Failure>);
+
+impl Texts for Said<'_> {
+    fn visit(&mut self, visitor: &mut dyn Visitor) {
+        match &mut self.0 {
+            Ok(Accepted { message, .. })
+            | Err(
+                Failure::Http { message, .. } | Failure::Grpc { message, .. } | Failure::Foreign(message),
+            ) => {
+                visitor.text(message);
+            }
+            Err(Failure::Connection { .. } | Failure::Timeout(_) | Failure::TooLarge(_)) => {}
         }
     }
 }

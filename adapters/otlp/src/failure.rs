@@ -76,8 +76,8 @@ pub enum Failure {
     /// HTTP's answer was a success, but not one of OTLP: somebody else listens there.
     #[error("the answer is {0}, not one of OTLP")]
     Foreign(String),
-    /// The request is larger than OTLP allows; it was not sent.
-    #[error("the request is {0} bytes, more than OTLP allows")]
+    /// The request has so many bytes, more than OTLP allows or than the server takes.
+    #[error("the request has {0} bytes, which is too large")]
     TooLarge(usize),
 }
 
@@ -107,6 +107,16 @@ impl Failure {
         }
     }
 
+    /// The failure with what the server said, for people.
+    pub fn described(&self) -> String {
+        match self {
+            Self::Http { message, .. } | Self::Grpc { message, .. } if !message.is_empty() => {
+                format!("{self}: {message}")
+            }
+            _ => self.to_string(),
+        }
+    }
+
     /// How long the server asks to wait.
     pub(crate) fn delay(&self) -> Option<Duration> {
         match self {
@@ -123,10 +133,12 @@ impl Failure {
         }
     }
 
-    pub(crate) fn grpc(status: &Status, sent: &HeaderMap) -> Self {
+    /// The answer to a request of this size.
+    pub(crate) fn grpc(status: &Status, sent: &HeaderMap, size: usize) -> Self {
         match status.source() {
             // tonic made the status itself: there was no answer.
             Some(source) => Self::connection(source),
+            None if is_size(status) => Self::TooLarge(size),
             None => Self::Grpc {
                 code: status.code(),
                 message: unsecret(status.message(), sent),
@@ -135,7 +147,17 @@ impl Failure {
         }
     }
 
-    pub(crate) fn http(status: StatusCode, headers: &HeaderMap, body: &[u8], sent: &HeaderMap) -> Self {
+    /// The answer to a request of this size.
+    pub(crate) fn http(
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &[u8],
+        sent: &HeaderMap,
+        size: usize,
+    ) -> Self {
+        if status == StatusCode::PAYLOAD_TOO_LARGE {
+            return Self::TooLarge(size);
+        }
         let delay = headers
             .get(http::header::RETRY_AFTER)
             .and_then(|value| value.to_str().ok())
@@ -150,6 +172,16 @@ impl Failure {
             delay,
         }
     }
+}
+
+/// Whether a message was refused for its size. Servers have no code of its own for that: gRPC's libraries say RESOURCE_EXHAUSTED, tonic says
+/// OUT_OF_RANGE, each with words of these.
+fn is_size(status: &Status) -> bool {
+    let said = status.message().to_ascii_lowercase();
+    let words = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    matches!(status.code(), Code::ResourceExhausted | Code::OutOfRange)
+        && words(&["message", "size", "length", "bytes"])
+        && words(&["too large", "larger than", "too big", "exceed", "maximum"])
 }
 
 /// Seconds or a date (RFC 9110 section 10.2.3).

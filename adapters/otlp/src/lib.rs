@@ -16,6 +16,7 @@ mod failure;
 mod reach;
 mod runtime;
 mod signal;
+mod split;
 mod texts;
 mod tls;
 

@@ -9,10 +9,10 @@ use opentelemetry_proto::tonic::collector::metrics::v1::{
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
-use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use prost::Message;
 
 use crate::failure::Accepted;
+use crate::split;
 use crate::texts::Texts;
 
 /// One of OpenTelemetry's signals.
@@ -26,6 +26,9 @@ pub trait Signal: Debug + Default + Send + Sync + 'static {
 
     /// How many spans, data points or log records a request holds.
     fn items(request: &Self::Request) -> u64;
+
+    /// Leaves so many items in a request and answers one with the rest.
+    fn split_off(request: &mut Self::Request, at: u64) -> Self::Request;
 
     /// What an answer says.
     fn accepted(response: Self::Response) -> Accepted;
@@ -49,8 +52,13 @@ impl Signal for Traces {
     type Response = ExportTraceServiceResponse;
 
     fn items(request: &Self::Request) -> u64 {
-        let scopes = request.resource_spans.iter().flat_map(|of| &of.scope_spans);
-        scopes.map(|of| of.spans.len() as u64).sum()
+        split::items(&request.resource_spans)
+    }
+
+    fn split_off(request: &mut Self::Request, at: u64) -> Self::Request {
+        ExportTraceServiceRequest {
+            resource_spans: split::split_off(&mut request.resource_spans, at),
+        }
     }
 
     fn accepted(response: Self::Response) -> Accepted {
@@ -65,18 +73,13 @@ impl Signal for Metrics {
     type Response = ExportMetricsServiceResponse;
 
     fn items(request: &Self::Request) -> u64 {
-        let scopes = request.resource_metrics.iter().flat_map(|of| &of.scope_metrics);
-        let metrics = scopes.flat_map(|of| &of.metrics);
-        metrics
-            .map(|metric| match &metric.data {
-                Some(Data::Gauge(gauge)) => gauge.data_points.len(),
-                Some(Data::Sum(sum)) => sum.data_points.len(),
-                Some(Data::Histogram(histogram)) => histogram.data_points.len(),
-                Some(Data::ExponentialHistogram(histogram)) => histogram.data_points.len(),
-                Some(Data::Summary(summary)) => summary.data_points.len(),
-                None => 0,
-            } as u64)
-            .sum()
+        split::items(&request.resource_metrics)
+    }
+
+    fn split_off(request: &mut Self::Request, at: u64) -> Self::Request {
+        ExportMetricsServiceRequest {
+            resource_metrics: split::split_off(&mut request.resource_metrics, at),
+        }
     }
 
     fn accepted(response: Self::Response) -> Accepted {
@@ -91,8 +94,13 @@ impl Signal for Logs {
     type Response = ExportLogsServiceResponse;
 
     fn items(request: &Self::Request) -> u64 {
-        let scopes = request.resource_logs.iter().flat_map(|of| &of.scope_logs);
-        scopes.map(|of| of.log_records.len() as u64).sum()
+        split::items(&request.resource_logs)
+    }
+
+    fn split_off(request: &mut Self::Request, at: u64) -> Self::Request {
+        ExportLogsServiceRequest {
+            resource_logs: split::split_off(&mut request.resource_logs, at),
+        }
     }
 
     fn accepted(response: Self::Response) -> Accepted {

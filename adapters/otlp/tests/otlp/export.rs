@@ -9,8 +9,9 @@ use floe_telemetry_otlp::{
     Accepted, Collector, Exporter, Failure, Observer, Redactor, Runtime, Texts, Traces, Transport,
 };
 use http::HeaderMap;
-use opentelemetry::trace::{Tracer as _, TracerProvider as _};
-use opentelemetry_sdk::trace::SdkTracerProvider;
+use opentelemetry::KeyValue;
+use opentelemetry::trace::{Span as _, Tracer as _, TracerProvider as _};
+use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider};
 
 /// A Collector at a URL, with all else at its plainest.
 pub(crate) fn collector(endpoint: String, transport: Transport) -> Collector {
@@ -76,4 +77,35 @@ pub(crate) fn export_with(
             result.clone()
         })
         .collect()
+}
+
+/// Exports spans with attributes of so many bytes at once, and answers what became of how many.
+pub(crate) fn export_batch(collector: &Collector, sizes: &[usize]) -> Vec<(u64, Result<Accepted, Failure>)> {
+    let outcomes = Arc::new(Outcomes::default());
+    let exporter: Exporter<Traces> = Exporter::new(
+        collector,
+        &Runtime::start().unwrap(),
+        Arc::clone(&outcomes) as _,
+        Arc::new(Unredacted),
+    )
+    .unwrap();
+    let batch = BatchConfigBuilder::default()
+        .with_max_queue_size(sizes.len())
+        .with_max_export_batch_size(sizes.len())
+        .with_scheduled_delay(Duration::from_secs(600))
+        .build();
+    let processor = BatchSpanProcessor::builder(exporter)
+        .with_batch_config(batch)
+        .build();
+    let provider = SdkTracerProvider::builder()
+        .with_span_processor(processor)
+        .build();
+    for size in sizes {
+        let mut span = provider.tracer("test").start("work");
+        span.set_attribute(KeyValue::new("text", "x".repeat(*size)));
+        span.end();
+    }
+    // Its result is that of the last part.
+    let _ = provider.shutdown_with_timeout(Duration::from_secs(60));
+    outcomes.0.lock().unwrap().clone()
 }

@@ -29,6 +29,10 @@ pub(crate) enum Answer {
     Takes { rejected: i64 },
     /// HTTP's status and body.
     Http(u16, String),
+    /// HTTP's status, its content type if it has one, and body.
+    Typed(u16, Option<&'static str>, String),
+    /// It takes requests of so many bytes and refuses larger ones as servers do.
+    AtMost(usize),
     /// gRPC's status and message.
     Grpc(tonic::Code, String),
     /// It does not.
@@ -94,6 +98,7 @@ async fn answer(
         .headers
         .get("content-type")
         .is_some_and(|kind| kind == "application/grpc");
+    let size = body.len();
     let number = {
         let mut seen = seen.lock().unwrap();
         seen.push(Seen {
@@ -103,7 +108,27 @@ async fn answer(
         });
         seen.len() - 1
     };
-    Ok(match answers.get(number).or(answers.last()).unwrap() {
+    let answer = answers.get(number).or(answers.last()).unwrap();
+    let answer = match answer {
+        Answer::AtMost(most) if size <= *most => &Answer::Takes { rejected: 0 },
+        answer => answer,
+    };
+    Ok(match answer {
+        Answer::AtMost(_) if grpc => tonic::Status::new(
+            tonic::Code::ResourceExhausted,
+            format!("grpc: received message larger than max ({size} vs. 6000)"),
+        )
+        .into_http(),
+        Answer::AtMost(_) => Response::builder().status(413).body(Body::empty()).unwrap(),
+        Answer::Typed(status, kind, body) => {
+            let mut response = Response::new(Body::from(body.clone()));
+            *response.status_mut() = StatusCode::from_u16(*status).unwrap();
+            if let Some(kind) = kind {
+                let kind = HeaderValue::from_static(kind);
+                response.headers_mut().insert("content-type", kind);
+            }
+            response
+        }
         Answer::Hangs => std::future::pending().await,
         Answer::Http(status, body) => Response::builder()
             .status(*status)

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::export::{collector, export, export_with};
+use crate::export::{collector, export, export_batch, export_with};
 use crate::server::{Answer, Seen, Server};
 use floe_telemetry_otlp::{Accepted, Collector, Failure, Headers, Transport};
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -193,7 +193,6 @@ fn a_refusal_is_final_and_shows_no_credential() {
         (401, "no hunter2 here"),
         (403, "Bearer hunter2"),
         (404, ""),
-        (413, ""),
         (500, ""),
     ] {
         assert_eq!(
@@ -263,5 +262,93 @@ fn nobody_listens() {
             panic!("{outcome:?}");
         };
         assert!(reason.to_lowercase().contains("refused"), "{reason}");
+    }
+}
+
+/// OTLP/HTTP has one success: status 200 with a message of protobuf.
+#[test]
+fn what_is_no_answer_of_otlp_is_no_success() {
+    let protobuf = Some("application/x-protobuf");
+    for (status, kind, body) in [
+        (200, Some("application/json"), "{}"),
+        (200, Some("text/plain"), "OK"),
+        (200, Some("text/html; charset=utf-8"), "<html>"),
+        (200, None, "OK"),
+        (200, protobuf, "\u{7}"),
+        (201, protobuf, ""),
+        (202, None, ""),
+        (204, None, ""),
+        (301, None, ""),
+        (307, None, ""),
+    ] {
+        let answer = Answer::Typed(status, kind, body.to_owned());
+        let server = Server::start(None, vec![answer]);
+        let collector = collector(
+            endpoint(&server, Transport::HttpProtobuf),
+            Transport::HttpProtobuf,
+        );
+        let outcome = export(&collector, 1).remove(0);
+        let failure = outcome.expect_err(&format!("{status} {kind:?} {body:?}"));
+        assert!(!failure.is_transient(), "{failure:?}");
+        assert_eq!(server.seen().len(), 1, "{status} {kind:?}");
+    }
+    for kind in [None, protobuf, Some("Application/X-Protobuf; charset=utf-8")] {
+        let server = Server::start(None, vec![Answer::Typed(200, kind, String::new())]);
+        let collector = collector(
+            endpoint(&server, Transport::HttpProtobuf),
+            Transport::HttpProtobuf,
+        );
+        assert_eq!(export(&collector, 1), [Ok(Accepted::default())], "{kind:?}");
+    }
+}
+
+#[test]
+fn a_refused_size_is_split_and_only_what_is_too_large_alone_is_lost() {
+    for transport in [Transport::Grpc, Transport::HttpProtobuf] {
+        // The server takes 6,000 bytes at once; one span of the batch has more.
+        let server = Server::start(None, vec![Answer::AtMost(6_000)]);
+        let sizes = [100, 4_000, 4_000, 100, 9_000, 100, 4_000];
+        let outcomes = export_batch(&collector(endpoint(&server, transport), transport), &sizes);
+        let taken: u64 = outcomes
+            .iter()
+            .filter(|(_, result)| result.is_ok())
+            .map(|(items, _)| items)
+            .sum();
+        assert_eq!(taken, 6, "{outcomes:?}");
+        let lost: Vec<_> = outcomes.iter().filter(|(_, result)| result.is_err()).collect();
+        assert!(
+            matches!(lost.as_slice(), [(1, Err(Failure::TooLarge(_)))]),
+            "{outcomes:?}"
+        );
+    }
+}
+
+#[test]
+fn a_batch_beyond_the_usual_limit_of_grpc_is_split_before_it_is_sent() {
+    let server = Server::start(None, vec![TAKES]);
+    let collector = collector(endpoint(&server, Transport::Grpc), Transport::Grpc);
+    let mut sizes = vec![15_000; 300];
+    sizes.extend([100; 200]);
+    let outcomes = export_batch(&collector, &sizes);
+    assert!(outcomes.iter().all(|(_, result)| result.is_ok()), "{outcomes:?}");
+    assert_eq!(outcomes.iter().map(|(items, _)| items).sum::<u64>(), 500);
+    for seen in server.seen() {
+        assert!(seen.body.len() <= 4 * 1024 * 1024 + 5, "{}", seen.body.len());
+    }
+}
+
+#[test]
+fn a_collector_that_comes_late_gets_what_waits() {
+    for (transport, failure) in [
+        (Transport::HttpProtobuf, Answer::Http(503, String::new())),
+        (Transport::Grpc, Answer::Grpc(Code::Unavailable, String::new())),
+    ] {
+        let mut answers = vec![failure; 6];
+        answers.push(TAKES);
+        let server = Server::start(None, answers);
+        let mut collector = collector(endpoint(&server, transport), transport);
+        collector.timeout = Duration::from_secs(60);
+        assert_eq!(export(&collector, 1), [Ok(Accepted::default())]);
+        assert_eq!(server.seen().len(), 7);
     }
 }

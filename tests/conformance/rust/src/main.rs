@@ -36,7 +36,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     if let Err(undelivered) = telemetry.shutdown() {
         eprintln!("{undelivered}");
     }
-    let (spans, _) = telemetry.counts();
+    let spans = telemetry.counts().traces;
     println!(
         "spans: {} produced, {} delivered",
         spans.produced, spans.delivered
