@@ -41,6 +41,7 @@ pub(crate) fn bounded(mut plan: Plan) -> Plan {
     for rule in &mut sampler.rules {
         rule.attributes.truncate(MOST);
     }
+    plan.cardinality = within(plan.cardinality, &ITEMS);
     plan.resource.truncate(MOST);
     plan.attributes.truncate(MOST);
     plan.baggage.truncate(MOST);
@@ -115,7 +116,7 @@ mod tests {
                 delay: number,
             };
             (plan.batches.spans, plan.batches.logs) = (batch, batch);
-            (plan.interval, plan.shutdown) = (number, number);
+            (plan.interval, plan.shutdown, plan.cardinality) = (number, number, number);
             (plan.operations.heartbeat, plan.operations.abandoned) = (number, number);
             (plan.sampler.failed.spans, plan.sampler.failed.seconds) = (number, number);
             let level = LoggerLevel {
@@ -137,7 +138,7 @@ mod tests {
                 assert!(MILLISECONDS.contains(&batch.delay));
             }
             assert!(MILLISECONDS.contains(&plan.interval) && plan.shutdown <= *MILLISECONDS.end());
-            assert!((1..=SECONDS).contains(&plan.operations.heartbeat));
+            assert!((1..=SECONDS).contains(&plan.operations.heartbeat) && ITEMS.contains(&plan.cardinality));
             assert!(plan.operations.abandoned <= SECONDS && plan.sampler.failed.spans <= *ITEMS.end());
             assert_eq!(plan.logging.levels.len(), MOST);
             let names: Vec<_> = plan.instruments.iter().map(|one| one.name.as_str()).collect();

@@ -19,7 +19,7 @@ use opentelemetry_sdk::logs::{
     BatchConfig as LogBatchConfig, BatchConfigBuilder as LogBatchConfigBuilder, BatchLogProcessor,
     SdkLoggerProvider,
 };
-use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
+use opentelemetry_sdk::metrics::{Instrument as SdkInstrument, PeriodicReader, SdkMeterProvider, Stream};
 use opentelemetry_sdk::resource::TelemetryResourceDetector;
 use opentelemetry_sdk::trace::{
     BatchConfig, BatchConfigBuilder, BatchSpanProcessor, SdkTracer, SdkTracerProvider,
@@ -41,6 +41,7 @@ use crate::ids::Ids;
 use crate::inflight::{self, InFlight};
 use crate::levels::Levels;
 use crate::manifest::Manifest;
+use crate::metrics::Instruments;
 use crate::policy::Policy;
 use crate::processor::{FloeLogProcessor, FloeSpanProcessor};
 use crate::propagator::FloePropagator;
@@ -81,6 +82,7 @@ pub(crate) struct Sdk {
     meter_provider: SdkMeterProvider,
     logger_provider: SdkLoggerProvider,
     instruments: HashMap<String, Instrument>,
+    own: Instruments,
     exemplars: Exemplars,
     exceptions: Exceptions,
     in_flight: InFlight,
@@ -419,7 +421,10 @@ impl Sdk {
         }
         let tracer_provider = tracer_provider.build();
 
-        let mut meter_provider = SdkMeterProvider::builder().with_resource(resource.clone());
+        let most = plan.cardinality as usize;
+        let mut meter_provider = SdkMeterProvider::builder()
+            .with_resource(resource.clone())
+            .with_view(move |_: &SdkInstrument| Stream::builder().with_cardinality_limit(most).build().ok());
         let exemplars = Exemplars::default();
         if let Some(exporter) = exporters.metrics {
             let reader = PeriodicReader::builder(exporter.with_exemplars(exemplars.clone()))
@@ -431,6 +436,7 @@ impl Sdk {
 
         Ok(Self {
             instruments: instruments(&meter_provider, &plan),
+            own: Instruments::new(meter_provider.meter_with_scope(scope()), exemplars.clone()),
             exemplars,
             exceptions,
             in_flight: InFlight::new(plan.operations, logger_provider.logger(SCOPE)),
@@ -449,6 +455,11 @@ impl Sdk {
     /// The tracer of what other processes began.
     pub(crate) fn tracer(&self) -> SdkTracer {
         self.tracer_provider.tracer_with_scope(scope())
+    }
+
+    /// The application's own instruments.
+    pub(crate) fn own_instruments(&self) -> &Instruments {
+        &self.own
     }
 
     /// The operations that are open.

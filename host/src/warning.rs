@@ -58,6 +58,11 @@ pub(crate) fn unredacted(problem: &Problem) {
     }
 }
 
+/// Says a text, from whatever thread.
+pub(crate) fn apart(text: String) {
+    aside(text, say);
+}
+
 /// Says that telemetry does not reach the Collector, from whatever thread that is seen on.
 pub(crate) fn undelivered(text: String) {
     aside(text, say_undelivered);

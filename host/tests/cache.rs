@@ -1,10 +1,6 @@
 //! Compiled components on disk: what is damaged, foreign or in the way never matters.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test that cannot be set up fails"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

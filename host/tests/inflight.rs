@@ -152,6 +152,19 @@ fn what_a_process_did_not_live_to_end_the_next_one_reports() {
     assert!(!record.contains("hunter2"), "{record}");
     let begin: serde_json::Value =
         serde_json::from_str(record.lines().find(|line| line.contains("pipeline-run")).unwrap()).unwrap();
+    // Another product's is for another process.
+    for (own, other) in [
+        ("sales", "payroll"),
+        ("dev", "prod"),
+        ("acme.sales", "acme.payroll"),
+    ] {
+        let theirs = record.replace(&format!(":\"{own}\""), &format!(":\"{other}\""));
+        assert_ne!(theirs, record, "{own}");
+        fs::write(file.path(), theirs).unwrap();
+        let mut stranger = start("reports", &receiver.endpoint("grpc"), state.path());
+        assert!(stranger.wait().unwrap().success());
+        assert_eq!(files(state.path()), 1, "{other}");
+    }
     // The last line was cut, and another is of a newer version.
     fs::write(
         file.path(),
