@@ -204,14 +204,14 @@ fn what_is_wrong_in_the_environment_is_said_once() {
 
 /// Has an operation end and answers whether it was delivered.
 fn delivered(telemetry: &TelemetryProvider) -> bool {
-    let before = telemetry.counts().0;
+    let before = telemetry.counts().traces;
     telemetry
         .operation(OperationKind::Custom, "work")
         .begin()
         .end("success");
     let limit = Instant::now() + Duration::from_secs(10);
     loop {
-        let now = telemetry.counts().0;
+        let now = telemetry.counts().traces;
         if now.delivered + now.failed > before.delivered + before.failed {
             return now.delivered > before.delivered;
         }
