@@ -212,7 +212,7 @@ fn delivered(telemetry: &TelemetryProvider) -> bool {
     let limit = Instant::now() + Duration::from_secs(10);
     loop {
         let now = telemetry.counts().traces;
-        if now.delivered + now.failed > before.delivered + before.failed {
+        if now.delivered + now.dropped.total() > before.delivered + before.dropped.total() {
             return now.delivered > before.delivered;
         }
         assert!(Instant::now() < limit, "{now:?}");
