@@ -418,7 +418,7 @@ def test_ticks_are_spans(played: Played) -> None:
         for point in played.received.metrics["floe.operation.duration"]
         for attribute in point["attributes"]
         if {"key": "floe.outcome", "value": {"stringValue": "skipped"}} in point["attributes"]
-        and attribute["key"] == "floe.operation"
+        and attribute["key"] == "floe.operation.type"
     }
     assert "dagster.sensor" in measured
     outcomes = {(tick["name"], tick["status"]) for tick in played.ticks}

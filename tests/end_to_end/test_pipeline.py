@@ -85,7 +85,7 @@ def test_a_run_that_succeeds(collector: Collector, tmp_path: Path) -> None:
     assert [span.name for span in received.spans if span.status == ERROR] == []
     warned = received.named("dbt.test assert_every_order_is_charged")
     assert warned.attributes["floe.outcome"] == "warning"
-    assert warned.attributes["floe.outcome.message"] == "Got 1 result, configured to warn if != 0"
+    assert warned.attributes["floe.warning.message"] == "Got 1 result, configured to warn if != 0"
 
     names = set(received.metrics)
     assert names >= {

@@ -168,6 +168,27 @@ def test_names_are_defined_once() -> None:
     assert not set(every) & general()
 
 
+def test_no_attribute_is_the_namespace_of_another() -> None:
+    """weaver's advice. `deployment.environment` is deprecated for that reason, and floe's specification demands it."""
+    names = set(DEFINED) | {name for group in registry.groups() for name in registry.references(group)}
+    spaces = {name.rsplit(".", depth)[0] for name in names for depth in range(1, name.count(".") + 1)}
+    assert names & spaces == {"deployment.environment"}
+
+
+def test_records_of_rust_have_registered_names() -> None:
+    """What the Rust hosts log with fields of its own: each field has a namespace and stands in the registry."""
+    logged = re.findall(
+        r"tracing::(?:error|warn|info|debug|trace)!\(((?:[^()]|\([^()]*\))*)\)", source(".rs")
+    )
+    assert len(logged) > 5
+    for arguments in logged:
+        head = re.sub(r'"(?:[^"\\]|\\.)*"', '""', arguments)
+        fields = re.findall(r"[,{(\s]([a-z_][\w.]*) = ", f" {head}")
+        for field in fields:
+            assert "." in field, f"{field} has no namespace: {arguments}"
+            assert field in DEFINED or field in general(), f"{field} is in nobody's registry"
+
+
 def test_the_beginnings_that_the_policy_answers(policy: Policy) -> None:
     spans = {span["annotations"]["floe"]["kind"]: span for span in registry.of_type("span")}
     asked = set()
@@ -283,7 +304,7 @@ def test_every_name_in_the_sources() -> None:
     texts = set(re.findall(r'"(floe(?:\.[a-z_]+)+)"', source(".rs", ".py")))
     metrics = {metric["metric_name"] for metric in registry.of_type("metric")}
     events = {event["name"] for event in registry.of_type("event")}
-    words = {member["value"] for member in DEFINED["floe.operation"]["type"]["members"]}
+    words = {member["value"] for member in DEFINED["floe.operation.type"]["type"]["members"]}
     domains = {"floe.pipeline", "floe.compile", "floe.dbt", "floe.dagster"}
     # The probe of `doctor` is no operation: a span of its own scope that nobody stores.
     unknown = texts - set(DEFINED) - metrics - events - words - domains - {"floe.doctor", "floe.doctor.probe"}
@@ -304,6 +325,7 @@ def test_nothing_is_unused() -> None:
         name
         for name in DEFINED
         if f'"{name}"' not in text
+        and f"{name} = " not in text
         and name.rsplit(".", 1)[1] not in vector_facts
         and not re.search(rf'\b{name.rsplit(".", 1)[1]}=|"{name.rsplit(".", 1)[1]}"', text)
     ]

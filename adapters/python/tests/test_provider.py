@@ -51,7 +51,7 @@ def test_what_a_process_sends(provider: Provider, collector: Collector) -> None:
     [duration] = collector.metric("floe.operation.duration")
     assert duration.count == 1
     assert duration.bounds[-1] == 43_200
-    assert duration.attributes["floe.operation"] == "floe.compile"
+    assert duration.attributes["floe.operation.type"] == "floe.compile"
     counts = telemetry.counts()
     assert (counts["traces"].produced, counts["traces"].delivered, counts["traces"].lost) == (2, 2, 0)
 

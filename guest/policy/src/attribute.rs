@@ -21,7 +21,11 @@ pub const SAMPLING_KEPT: &str = "floe.sampling.kept";
 /// What came of an operation.
 pub const OUTCOME: &str = "floe.outcome";
 /// What the tool said of a warning, redacted.
-pub const OUTCOME_MESSAGE: &str = "floe.outcome.message";
+pub const WARNING_MESSAGE: &str = "floe.warning.message";
+/// Type of operation of a measurement.
+pub const OPERATION_TYPE: &str = "floe.operation.type";
+/// Component that an error is of.
+pub const COMPONENT: &str = "floe.component";
 /// Kind of job that a span belongs to: `dbt_run` or `dagster_asset`.
 pub const JOB_TYPE: &str = "floe.job.type";
 /// The pipeline of a run.

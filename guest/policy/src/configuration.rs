@@ -133,7 +133,7 @@ impl Configuration {
         };
         Plan {
             enabled: self.enabled,
-            environment: self.identity.environment.word().to_owned(),
+            environment: self.identity.environment.clone(),
             resource,
             attributes,
             sampler: self.sampling.plan(),
@@ -157,11 +157,11 @@ impl Configuration {
     }
 
     fn resource(&self) -> Vec<KeyValue> {
-        let environment = self.identity.environment.word();
+        let environment = self.identity.environment.as_str();
         let mut resource = vec![
             attribute("service.name", &self.identity.service_name),
             attribute("service.version", &self.identity.service_version),
-            // The stable name, and the older one that floe's specification names.
+            // The stable name, and the deprecated one that floe's specification (FR-020) demands.
             attribute("deployment.environment.name", environment),
             attribute("deployment.environment", environment),
             attribute("telemetry.distro.name", "floe-telemetry"),

@@ -27,11 +27,7 @@ pub fn deployment(text: &str, variables: &[Variable]) -> Result<Deployment, Find
         let destinations = destinations::read(&document, &mut findings, journal);
         let Part { resource, collector } = part;
         Deployment {
-            environment: resource
-                .identity(false, &mut findings, journal)
-                .environment
-                .word()
-                .to_owned(),
+            environment: resource.identity(false, &mut findings, journal).environment,
             destinations,
             tail: collector.tail.as_ref().map(Tail::sampling),
             load: collector.load.load(),

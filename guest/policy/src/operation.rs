@@ -10,16 +10,23 @@ use crate::instrument;
 use crate::redaction::Redactor;
 
 mod convention;
+mod summary;
 
 use convention::{convention, described};
+use summary::Failed;
 
 /// What a host says of an operation that nobody ended.
 const ABANDONED: &str = "abandoned";
 /// A part of a microbatch model, which a host tells from its model by this resource type.
 const BATCH: &str = "batch";
+/// Most bytes of an operation's name.
+const MOST_NAME: usize = 1_024;
+/// The component of an application that does not name its own.
+const APPLICATION: &str = "application";
 
 /// Begins an operation.
 pub fn begin(kind: OperationKind, name: &str, facts: &[KeyValue]) -> Beginning {
+    let name = bounded(name);
     let convention = convention(kind);
     let mut attributes = described(&convention, facts);
     if !convention.name.is_empty() {
@@ -73,6 +80,14 @@ pub fn end(
     exception: Option<&Exception>,
     redactor: &Redactor,
 ) -> Ending {
+    let (name, seconds) = (
+        bounded(name),
+        if seconds.is_finite() {
+            seconds.max(0.0)
+        } else {
+            0.0
+        },
+    );
     let resource = fact(facts, "resource_type").unwrap_or_default();
     let bad_data = (kind == OperationKind::DbtNode)
         .then(|| bad_data(&resource, status))
@@ -84,10 +99,21 @@ pub fn end(
     };
     let failed = matches!(outcome, Outcome::Failure | Outcome::Error);
     let classified = exception.map(|found| error::classify(found, redactor));
-    let remark = classified
-        .as_ref()
-        .filter(|_| outcome == Outcome::Warning)
-        .map(|found| found.message.clone());
+    let said = Failed {
+        kind,
+        name,
+        status,
+        seconds,
+        facts,
+        exception: classified.as_ref(),
+    };
+    let description = match failed {
+        true => said.description(redactor),
+        false => String::new(),
+    };
+    let remark = (outcome == Outcome::Warning)
+        .then(|| said.remark(redactor))
+        .flatten();
     let exception = classified.filter(|_| failed);
     let error_type = failed.then(|| match (&exception, kind, outcome) {
         _ if status == ABANDONED => ABANDONED.to_owned(),
@@ -103,22 +129,13 @@ pub fn end(
         type_: error_type.clone().unwrap_or(found.type_),
         ..found
     });
-    let description = match (&exception, failed) {
-        (_, false) => String::new(),
-        (Some(exception), true) if !exception.message.is_empty() => exception.message.clone(),
-        // What was thrown says more than that something was.
-        (Some(exception), true) if exception.type_ != error::OTHER && !exception.type_.is_empty() => {
-            exception.type_.clone()
-        }
-        (_, true) => format!("ended with {status}"),
-    };
     let convention = convention(kind);
     let mut attributes = described(&convention, facts);
     // The span has them since its start.
     attributes.retain(|found| !convention.is_recalled(&found.key));
     attributes.push(attribute(attribute::OUTCOME, word(outcome)));
     if let Some(remark) = remark {
-        attributes.push(attribute(attribute::OUTCOME_MESSAGE, remark));
+        attributes.push(attribute(attribute::WARNING_MESSAGE, remark));
     }
     if let Some(error_type) = &error_type {
         attributes.push(attribute(attribute::ERROR_TYPE, error_type));
@@ -137,7 +154,7 @@ pub fn end(
             kind,
             name,
             outcome,
-            seconds.max(0.0),
+            seconds,
             facts,
             error_type.as_deref(),
             status.to_ascii_lowercase().contains("retry"),
@@ -155,7 +172,31 @@ fn fact(facts: &[KeyValue], key: &str) -> Option<String> {
 
 fn number(facts: &[KeyValue], key: &str) -> Option<f64> {
     let found = facts.iter().find(|fact| fact.key == key)?;
-    found.value.parse().ok().filter(|number: &f64| *number >= 0.0)
+    let number: f64 = found.value.parse().ok()?;
+    (number.is_finite() && number >= 0.0).then_some(number)
+}
+
+/// A name that a span can have.
+fn bounded(name: &str) -> &str {
+    name.get(..name.floor_char_boundary(MOST_NAME))
+        .unwrap_or_default()
+}
+
+/// The component that an error is of: floe's core, a tool, or what an application calls itself.
+fn component(kind: OperationKind, facts: &[KeyValue]) -> String {
+    const MOST: usize = 64;
+    let is_word = |word: &String| {
+        word.len() <= MOST
+            && word
+                .chars()
+                .all(|letter| letter.is_ascii_alphanumeric() || "._-".contains(letter))
+    };
+    match convention(kind).component {
+        Some(component) => component.to_owned(),
+        None => fact(facts, "component")
+            .filter(is_word)
+            .unwrap_or_else(|| APPLICATION.to_owned()),
+    }
 }
 
 fn assets(facts: &[KeyValue], key: &str) -> Vec<String> {
@@ -199,12 +240,7 @@ fn bad_data(resource: &str, status: &str) -> Option<&'static str> {
 
 /// A tool's word for how something ended. What is not known counts as an error: silence would hide it.
 fn outcome(status: &str) -> Outcome {
-    let status = status.trim().to_ascii_lowercase();
-    let word = ["pipeline_", "run_", "step_", "asset_", "tick_"]
-        .iter()
-        .find_map(|prefix| status.strip_prefix(prefix))
-        .unwrap_or(&status);
-    match word {
+    match outcome_word(status).as_str() {
         "success" | "pass" | "ok" | "0" => Outcome::Success,
         "warning" | "warn" | "up_for_retry" => Outcome::Warning,
         "failure" | "fail" | "failed" => Outcome::Failure,
@@ -214,6 +250,16 @@ fn outcome(status: &str) -> Outcome {
         exit_code if exit_code.parse::<i64>().is_ok() => Outcome::Failure,
         _ => Outcome::Error,
     }
+}
+
+/// A tool's word in lower case, without what the word is of.
+fn outcome_word(status: &str) -> String {
+    let status = status.trim().to_ascii_lowercase();
+    ["pipeline_", "run_", "step_", "asset_", "tick_"]
+        .iter()
+        .find_map(|prefix| status.strip_prefix(prefix))
+        .unwrap_or(&status)
+        .to_owned()
 }
 
 fn word(outcome: Outcome) -> &'static str {
@@ -277,7 +323,7 @@ fn measurements(
         _ => vec![record(
             instrument::OPERATION_DURATION,
             seconds,
-            vec![attribute("floe.operation", word)],
+            vec![attribute(attribute::OPERATION_TYPE, word)],
         )],
     };
     match kind {
@@ -314,7 +360,10 @@ fn measurements(
         all.push(record(
             instrument::ERRORS,
             1.0,
-            vec![attribute("floe.operation", word)],
+            vec![
+                attribute(attribute::COMPONENT, component(kind, facts)),
+                attribute(attribute::OPERATION_TYPE, word),
+            ],
         ));
     }
     all

@@ -12,13 +12,13 @@ pub(crate) fn compile(compile: &Operation<'_>, manifest: &Path, directory: &Path
     let manifest = compile.stage("load").run(|operation| {
         let manifest = Manifest::read(manifest)?;
         operation.fact("bytes", manifest.text.len() as i64);
-        tracing::info!(manifest = manifest.file, "manifest loaded");
+        tracing::info!(floe.compile.manifest = manifest.file, "manifest loaded");
         Ok::<_, Problem>(manifest)
     })?;
     let plan = compile.stage("validate").run(|operation| {
         let (_, plan) = Policy::configure(Component::load()?, &manifest)?;
         operation.fact("warnings", plan.warnings.len() as i64);
-        tracing::info!(environment = plan.environment, "manifest valid");
+        tracing::info!(floe.compile.environment = plan.environment, "manifest valid");
         Ok::<_, Error>(plan)
     })?;
     compile
@@ -36,7 +36,7 @@ pub(crate) fn compile(compile: &Operation<'_>, manifest: &Path, directory: &Path
                         "make the directory writable",
                     )
                 })?;
-            tracing::info!(artifact = %artifact.display(), "artifacts written");
+            tracing::info!(floe.compile.artifact = %artifact.display(), "artifacts written");
             Ok::<_, Problem>(artifact)
         })
         .map_err(Error::from)

@@ -198,6 +198,8 @@ impl Configuration {
         ));
 
         let directories = Directories::of(deployment, storage.is_some());
+        // The environment's name is any text.
+        let environment = verbatim(&deployment.environment);
         let mut body = Body {
             receivers: Map::new(),
             processors: Map::new(),
@@ -210,7 +212,7 @@ impl Configuration {
                 // A receiver with TLS is not called by its own Collector.
                 telemetry: service::telemetry(
                     &version,
-                    &deployment.environment,
+                    &environment,
                     topology,
                     site,
                     deployment.tls.is_none() && !pipelines.dropped.contains(&floe_telemetry::Signal::Metrics),
@@ -229,10 +231,8 @@ impl Configuration {
                 "spike_limit_mib": sizes.limit() / 5,
             }),
         );
-        body.processors.insert(
-            TRANSFORM.id(&version, CHECKS),
-            service::checks(&deployment.environment),
-        );
+        body.processors
+            .insert(TRANSFORM.id(&version, CHECKS), service::checks(&environment));
         if let (Some(tail), Some(traces)) = (tail, &sizes.traces) {
             body.processors.insert(
                 TAIL_SAMPLING.name(&version).to_owned(),

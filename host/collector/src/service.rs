@@ -75,7 +75,8 @@ pub(crate) fn checks(environment: &str) -> Json {
     )];
     if !environment.is_empty() {
         statements.push(format!(
-            "set(attributes[\"deployment.environment.name\"], \"{environment}\") where attributes[\"deployment.environment.name\"] == nil"
+            "set(attributes[\"deployment.environment.name\"], {}) where attributes[\"deployment.environment.name\"] == nil",
+            json!(environment)
         ));
     }
     let statements = json!([{"context": "resource", "statements": statements}]);

@@ -354,7 +354,7 @@ fn detail_line(below: &str, line: Line) -> Line {
 /// did not fail, what there was to remark.
 fn error_lines(record: &SpanRecord, style: &Style) -> Vec<Line> {
     if !record.failed() {
-        let remark = attribute(&record.span.attributes, "floe.outcome.message").map(text);
+        let remark = attribute(&record.span.attributes, "floe.warning.message").map(text);
         return remark
             .map(|text| message_lines(&text, YELLOW))
             .unwrap_or_default();

@@ -9,7 +9,6 @@ use crate::kinds::{Attribute, Choice, Name, WithPlace, Written};
 use crate::layers::{Layer, TELEMETRY};
 use crate::reader::Journal;
 use crate::settings::{Names, Settings, Visitor};
-use crate::variables;
 
 /// Where the section stands.
 pub const PATH: &str = "observability.telemetry.resource_attributes";
@@ -28,8 +27,8 @@ const MODES: &[(&str, Mode)] = &[
 pub struct ResourceAttributes {
     service_name: Option<String>,
     service_version: Option<String>,
-    environment: Option<Written<Mode>>,
-    older_environment: Option<Written<Mode>>,
+    environment: Option<Written<String>>,
+    older_environment: Option<Written<String>>,
     namespace: Option<String>,
     product_name: Option<String>,
     product_version: Option<String>,
@@ -77,14 +76,14 @@ impl Settings for ResourceAttributes {
         );
         visitor.maybe(
             ENVIRONMENT,
-            "Name of the environment; floe.mode by default.",
-            WithPlace(Choice(MODES)),
+            "Name of the environment: any text; floe.mode by default.",
+            WithPlace(Name),
             &mut self.environment,
         );
         visitor.maybe(
             OLDER_ENVIRONMENT,
             "Older spelling of deployment.environment.name.",
-            WithPlace(Choice(MODES)),
+            WithPlace(Name),
             &mut self.older_environment,
         );
         let names = Names {
@@ -120,7 +119,7 @@ pub struct Identity {
     /// `floe.mode`.
     pub mode: Mode,
     /// `deployment.environment.name`.
-    pub environment: Mode,
+    pub environment: String,
     /// Further resource attributes.
     pub attributes: Vec<KeyValue>,
 }
@@ -149,7 +148,8 @@ impl ResourceAttributes {
         let product_name = product(attribute::PRODUCT_NAME, &self.product_name, "name");
         let product_version = product(attribute::PRODUCT_VERSION, &self.product_version, "version");
         let mode = self.mode.as_ref().map(|found| found.value).unwrap_or_default();
-        let (environment, written_at) = self.environment();
+        let (environment, written_at) = self.environment(mode);
+        let environment = environment.to_owned();
         let identity = Identity {
             service_name: self.service_name.clone().unwrap_or_else(|| product_name.clone()),
             service_version: self
@@ -192,19 +192,18 @@ impl ResourceAttributes {
             let (path, source) = (format!("{PATH}.{name}"), format!("{PATH}.{written_at}"));
             // What is overruled is not what holds.
             if is_set && name != written_at {
-                journal.follow(&path, environment.word(), &source);
+                journal.follow(&path, identity.environment.as_str(), &source);
             } else {
-                journal.derive(&path, environment.word(), &source);
+                journal.derive(&path, identity.environment.as_str(), &source);
             }
         }
         identity
     }
 
-    /// The environment, and the attribute that says it: the one of the upper layer, where one says it twice the more specific one. In the
-    /// variables FLOE_MODE speaks for all of floe.
-    fn environment(&self) -> (Mode, &'static str) {
-        let precedence = |found: &Written<Mode>| found.layer.precedence();
-        let explicit = [
+    /// The environment, and the attribute that says it: the one of the upper layer, of two in one layer the one that is not
+    /// deprecated. It is the user's word; where there is none, it is the mode's.
+    fn environment(&self, mode: Mode) -> (&str, &'static str) {
+        [
             (&self.environment, ENVIRONMENT),
             (&self.older_environment, OLDER_ENVIRONMENT),
         ]
@@ -212,20 +211,9 @@ impl ResourceAttributes {
         .filter_map(|(found, name)| Some((found.as_ref()?, name)))
         // Of equals the last is the greatest.
         .rev()
-        .max_by_key(|(found, _)| precedence(found));
-        match (&self.mode, explicit) {
-            (mode, None) => (
-                mode.as_ref().map(|mode| mode.value).unwrap_or_default(),
-                attribute::MODE,
-            ),
-            (Some(mode), Some((found, _)))
-                if precedence(mode) > precedence(found)
-                    || mode.layer == Layer::Variable(variables::MODE)
-                        && precedence(mode) == precedence(found) =>
-            {
-                (mode.value, attribute::MODE)
-            }
-            (_, Some((found, name))) => (found.value, name),
-        }
+        .max_by_key(|(found, _)| found.layer.precedence())
+        .map_or((mode.word(), attribute::MODE), |(found, name)| {
+            (found.value.as_str(), name)
+        })
     }
 }

@@ -1,5 +1,8 @@
 //! How each kind of operation is called, and which attribute each fact becomes.
 
+use serde_json::Value;
+use serde_json::value::RawValue;
+
 use crate::attribute::{self, attribute, text};
 use crate::bindings::exports::floe::telemetry::operations::OperationKind;
 use crate::bindings::exports::floe::telemetry::types::KeyValue;
@@ -7,12 +10,14 @@ use crate::bindings::exports::floe::telemetry::types::KeyValue;
 /// How one kind of operation is named and described.
 #[derive(Debug)]
 pub(super) struct Convention {
-    /// What it is called in `floe.operation`, and the start of the span name.
+    /// What it is called in `floe.operation.type`, and the start of the span name.
     pub(super) word: &'static str,
     /// The attribute that holds the operation's name; empty if the facts say it better.
     pub(super) name: &'static str,
     /// Kind of job that it belongs to.
     pub(super) job: Option<&'static str>,
+    /// Component that its errors are of; an application names its own.
+    pub(super) component: Option<&'static str>,
     /// Facts of the start that the end depends on.
     pub(super) recalls: &'static [&'static str],
     /// Where a fact without a dot goes: `unique_id` becomes `floe.dbt.unique_id`.
@@ -20,12 +25,13 @@ pub(super) struct Convention {
 }
 
 /// Facts for which there is another attribute than one of the kind's namespace: OpenTelemetry's where it has one.
-const FACTS: [(&str, &str, &str); 6] = [
+const FACTS: [(&str, &str, &str); 7] = [
     ("floe.dbt", "materialized", "floe.dbt.materialization"),
     ("floe.dbt", "path", "code.file.path"),
     ("floe.dbt", "thread", "thread.name"),
     ("floe.dbt", "adapter", "db.system.name"),
     ("floe.dagster", "function", "code.function.name"),
+    ("floe.pipeline", "exit_code", "process.exit.code"),
     ("process", "exit_code", "process.exit.code"),
 ];
 /// Adapters of dbt that OpenTelemetry calls otherwise (registry, `db.system.name`).
@@ -45,8 +51,15 @@ pub(super) fn convention(kind: OperationKind) -> Convention {
         job,
         recalls: match kind {
             OperationKind::DbtNode => &["resource_type", "materialized"],
+            OperationKind::Custom => &["component"],
             OperationKind::AssetMaterialization => &["assets"],
             _ => &[],
+        },
+        component: match domain {
+            "floe.dbt" => Some("dbt"),
+            "floe.dagster" => Some("dagster"),
+            "floe" => None,
+            _ => Some("core"),
         },
         domain,
     };
@@ -91,19 +104,23 @@ impl Convention {
     }
 }
 
+/// Most elements of a list; what one operation has more of is counted elsewhere.
+const MOST_ELEMENTS: usize = 128;
+
 /// Attributes of the facts.
 pub(super) fn described(convention: &Convention, facts: &[KeyValue]) -> Vec<KeyValue> {
-    let mut attributes: Vec<KeyValue> = facts
-        .iter()
-        .filter(|fact| !fact.value.is_empty() && fact.value != "null")
-        .map(|fact| KeyValue {
-            key: name(convention, &fact.key),
-            value: match fact.key.as_str() {
-                "adapter" => system(&fact.value),
-                _ => fact.value.clone(),
-            },
-        })
-        .collect();
+    let mut attributes: Vec<KeyValue> = Vec::with_capacity(facts.len() + 2);
+    for fact in facts {
+        if fact.value == "null" || !is_readable(&fact.value) {
+            continue;
+        }
+        let key = name(convention, &fact.key);
+        let value = match key.as_str() {
+            "db.system.name" if fact.key == "adapter" => system(&fact.value),
+            _ => bounded(&fact.value),
+        };
+        attributes.push(KeyValue { key, value });
+    }
     let of = |key: &str| {
         let key = format!("{}.{key}", convention.domain);
         attributes
@@ -116,6 +133,27 @@ pub(super) fn described(convention: &Convention, facts: &[KeyValue]) -> Vec<KeyV
         attributes.push(attribute("db.namespace", format!("{database}|{schema}")));
     }
     attributes
+}
+
+/// Whether every reader of JSON takes a value. Its text may be JSON's and yet say a number beyond all finite ones, half a
+/// character, or lists in lists without end: then no other attribute of the operation would be read either.
+fn is_readable(value: &str) -> bool {
+    serde_json::from_str::<Value>(value).is_ok()
+}
+
+/// The JSON text of a value; of a long list that of its first elements.
+fn bounded(value: &str) -> String {
+    // A list of more elements than that has as many commas.
+    if value.len() <= 2 * MOST_ELEMENTS || !value.starts_with('[') {
+        return value.to_owned();
+    }
+    match serde_json::from_str::<Vec<&RawValue>>(value) {
+        Ok(mut elements) => {
+            elements.truncate(MOST_ELEMENTS);
+            attribute::json(elements)
+        }
+        Err(_) => value.to_owned(),
+    }
 }
 
 fn name(convention: &Convention, fact: &str) -> String {
