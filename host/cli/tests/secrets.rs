@@ -117,12 +117,15 @@ fn lines_of_the_log_are_redacted_and_as_the_manifest_says() {
     assert_eq!(line["message"], "manifest loaded");
     assert_eq!(line["floe.namespace"], "acme.sales");
     assert!(
-        line["manifest"].as_str().unwrap().ends_with("/password=***"),
+        line["floe.compile.manifest"]
+            .as_str()
+            .unwrap()
+            .ends_with("/password=***"),
         "{line}"
     );
     let text = demo("logging: {json_output: false}", Some("info"));
     assert!(
-        text.contains(" INFO     floe_telemetry::compile: manifest loaded manifest=")
+        text.contains(" INFO     floe_telemetry::compile: manifest loaded floe.compile.manifest=")
             && text.contains("/password=*** trace_id="),
         "{text}"
     );
