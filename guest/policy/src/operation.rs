@@ -106,14 +106,13 @@ pub fn end(
         seconds,
         facts,
         exception: classified.as_ref(),
+        redactor,
     };
     let description = match failed {
-        true => said.description(redactor),
+        true => said.description(),
         false => String::new(),
     };
-    let remark = (outcome == Outcome::Warning)
-        .then(|| said.remark(redactor))
-        .flatten();
+    let remark = (outcome == Outcome::Warning).then(|| said.remark()).flatten();
     let exception = classified.filter(|_| failed);
     let error_type = failed.then(|| match (&exception, kind, outcome) {
         _ if status == ABANDONED => ABANDONED.to_owned(),

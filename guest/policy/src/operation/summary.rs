@@ -24,11 +24,12 @@ pub(super) struct Failed<'a> {
     pub(super) facts: &'a [KeyValue],
     /// Classified.
     pub(super) exception: Option<&'a Exception>,
+    pub(super) redactor: &'a Redactor,
 }
 
 impl Failed<'_> {
     /// The description of the span's status.
-    pub(super) fn description(&self, redactor: &Redactor) -> String {
+    pub(super) fn description(&self) -> String {
         let text = match self.status {
             ABANDONED => Some(format!(
                 "{} did not end: given up after {}",
@@ -41,13 +42,13 @@ impl Failed<'_> {
             .or_else(|| self.message().map(|message| self.of_batch(message)))
             .or_else(|| self.thrown())
             .unwrap_or_else(|| self.plain());
-        error::clean(&text, MOST, redactor)
+        error::clean(&text, MOST, self.redactor)
     }
 
     /// What the tool said of a warning.
-    pub(super) fn remark(&self, redactor: &Redactor) -> Option<String> {
+    pub(super) fn remark(&self) -> Option<String> {
         let text = self.stale().or_else(|| self.message().map(str::to_owned))?;
-        Some(error::clean(&text, MOST, redactor))
+        Some(error::clean(&text, MOST, self.redactor))
     }
 
     /// `source orders is stale: 3 days old, 1 day allowed`.
@@ -100,7 +101,11 @@ impl Failed<'_> {
         }
         let mut text = parts.join(", ");
         let names = assets(self.facts, "failed_nodes");
-        let shown: Vec<String> = names.iter().take(MOST_NAMES).map(|name| short(name)).collect();
+        let shown: Vec<String> = names
+            .iter()
+            .take(MOST_NAMES)
+            .map(|name| self.short(name))
+            .collect();
         if !shown.is_empty() {
             text = format!("{text}: {}", shown.join(", "));
             let more = failed.saturating_sub(shown.len() as u64);
@@ -140,7 +145,7 @@ impl Failed<'_> {
             return format!("{subject} exited with {status}");
         }
         if let Some(signal) = status.strip_prefix("signal ") {
-            return format!("{subject} was ended by signal {}", short(signal));
+            return format!("{subject} was ended by signal {}", self.short(signal));
         }
         match self
             .count("failures")
@@ -148,13 +153,13 @@ impl Failed<'_> {
         {
             Some(rows) => format!("{subject} failed: {}", counted(rows, "bad row")),
             None if says_nothing(status) => format!("{subject} failed"),
-            None => format!("{subject} failed: {}", short(status)),
+            None => format!("{subject} failed: {}", self.short(status)),
         }
     }
 
     /// What failed, as a person calls it.
     fn subject(&self) -> String {
-        let name = short(self.name);
+        let name = self.short(self.name);
         let what = match self.kind {
             OperationKind::PipelineRun => "pipeline",
             OperationKind::Compile => "compile of",
@@ -165,14 +170,14 @@ impl Failed<'_> {
                 None => match self.resource().as_str() {
                     "" => "node",
                     "operation" => "hook",
-                    resource => return format!("{} {name}", short(resource).replace('_', " ")),
+                    resource => return format!("{} {name}", self.short(resource).replace('_', " ")),
                 },
             },
             OperationKind::DagsterRun => "job",
             OperationKind::DagsterStep => "step",
             OperationKind::AssetMaterialization | OperationKind::AssetObservation => {
                 match assets(self.facts, "assets").as_slice() {
-                    [asset] => return format!("asset {}", short(asset)),
+                    [asset] => return format!("asset {}", self.short(asset)),
                     _ => "step",
                 }
             }
@@ -184,6 +189,14 @@ impl Failed<'_> {
         format!("{what} {name}")
     }
 
+    /// Text of one line that has a place in a sentence. What is secret in it is seen only while its lines and colours are there.
+    fn short(&self, text: &str) -> String {
+        error::clean(text.trim(), MOST_NAME, self.redactor)
+            .chars()
+            .map(|letter| if letter.is_control() { ' ' } else { letter })
+            .collect()
+    }
+
     fn resource(&self) -> String {
         fact(self.facts, "resource_type").unwrap_or_default()
     }
@@ -192,7 +205,7 @@ impl Failed<'_> {
         (self.resource() == BATCH)
             .then(|| fact(self.facts, "batch"))
             .flatten()
-            .map(|batch| short(&batch))
+            .map(|batch| self.short(&batch))
     }
 
     /// A count that is there and not 0.
@@ -217,20 +230,6 @@ fn counted(count: u64, word: &str) -> String {
         1 => format!("1 {word}"),
         _ => format!("{count} {word}s"),
     }
-}
-
-/// Text of one line that has a place in a sentence.
-fn short(text: &str) -> String {
-    let text = text.trim();
-    let head = text
-        .get(..text.floor_char_boundary(MOST_NAME))
-        .unwrap_or_default();
-    let cut = if head.len() < text.len() { "…" } else { "" };
-    let line: String = head
-        .chars()
-        .map(|letter| if letter.is_control() { ' ' } else { letter })
-        .collect();
-    format!("{line}{cut}")
 }
 
 /// A time in the largest unit of which there are two, or just one: a limit of 24 hours is 1 day, and an age of 36 is 36 hours.
