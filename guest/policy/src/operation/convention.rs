@@ -138,7 +138,8 @@ pub(super) fn described(convention: &Convention, facts: &[KeyValue]) -> Vec<KeyV
 /// Whether every reader of JSON takes a value. Its text may be JSON's and yet say a number beyond all finite ones, half a
 /// character, or lists in lists without end: then no other attribute of the operation would be read either.
 fn is_readable(value: &str) -> bool {
-    serde_json::from_str::<Value>(value).is_ok()
+    // It stands in an object, where one list less may be in another.
+    serde_json::from_str::<Value>(&format!("[{value}]")).is_ok()
 }
 
 /// The JSON text of a value; of a long list that of its first elements.
