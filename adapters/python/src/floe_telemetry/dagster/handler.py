@@ -6,7 +6,6 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
-from dagster._core.log_manager import DagsterLogHandler
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -29,6 +28,9 @@ class DagsterEventHandler(logging.Handler):
 
     def __init__(self, level: int | str = logging.NOTSET, *, context: Context | None = None) -> None:
         super().__init__(level)
+        # Only a program that uses Dagster has a handler, and only it pays for the import.
+        from dagster._core.log_manager import DagsterLogHandler
+
         self._context: Final = context
         hooks.install()
         logs.enriched_by(DagsterLogHandler)
