@@ -113,7 +113,7 @@ def test_others_by_their_entry_points(
         assert "broken" in caplog.text
     else:
         assert isinstance(found, CompositePropagator)
-        ours, other = found._propagators
+        other, ours = found._propagators  # in the order of the variable
         assert isinstance(ours, FloePropagator)
         assert isinstance(other, Other)
 

@@ -287,7 +287,7 @@ def test_dagsters(telemetry: TelemetryProvider, collector: Collector) -> None:
 
     @dagster.op(out={"a": dagster.Out(int), "b": dagster.Out(int)})
     @work(telemetry)
-    def pair(context: Any) -> Any:
+    def pair() -> Any:
         yield dagster.Output(1, "a")
         yield dagster.Output(2, "b")
 

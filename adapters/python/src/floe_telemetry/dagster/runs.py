@@ -81,19 +81,26 @@ class _Open:
         self.failed: ExceptionInfo | None = None
         """Of a run, what the first of its steps failed with that failed in this process."""
         names = [normal_name(field) for field in provider.propagator.fields]
-        operation.attach()
         self._environ: Final = Entry(names, provider.environ(operation.context))
+        operation.attach()
+
+    def leave(self) -> None:
+        """The process's context and environment are as they were. A second call does nothing."""
+        self.operation.detach()
+        self._environ.leave()
 
     def close(self, status: str, error: ExceptionInfo | None, time: int) -> None:
         self.operation.detach()
-        if self.step is not None:
-            if self.step.kind is OperationKind.ASSET_MATERIALIZATION:
-                self.operation.add(materialized=list(self.made))
-            self._numbers()
-            if status == "STEP_SUCCESS" and self.checked is not None:
-                status = self.checked
-        self.operation.end(status, error=error, end_time=time)
-        self._environ.leave()
+        try:
+            if self.step is not None:
+                if self.step.kind is OperationKind.ASSET_MATERIALIZATION:
+                    self.operation.add(materialized=list(self.made))
+                self._numbers()
+                if status == "STEP_SUCCESS" and self.checked is not None:
+                    status = self.checked
+            self.operation.end(status, error=error, end_time=time)
+        finally:
+            self._environ.leave()
 
     def _numbers(self) -> None:
         """One materialization's numbers are the step's. Those of several partitions would hide each other:
@@ -124,8 +131,22 @@ class Runs:
         return name in _TAKERS
 
     def take(self, provider: TelemetryProvider, event: Event) -> None:
-        """Takes one event."""
-        _TAKERS[event.name](self, provider, event)
+        """Takes one event. What has ended is left, also where this fails: the next run is no child of it."""
+        try:
+            _TAKERS[event.name](self, provider, event)
+        finally:
+            if event.name in _ENDS:
+                self._leave(event.key)
+
+    def _leave(self, key: _Key) -> None:
+        """Leaves a step, or a run with its steps, that is still open."""
+        run_id, step_key = key
+        with self._lock:
+            steps = [each for each in self._open if each[0] == run_id and each[1] is not None]
+            keys = [key] if step_key is not None else [*reversed(steps), key]
+            left = [opened for each in keys if (opened := self._open.pop(each, None)) is not None]
+        for opened in left:
+            opened.leave()
 
     def context_of(self, run_id: str, step_key: str | None) -> Context | None:
         """The context of a step, or else of its run, if it goes on in this process."""
@@ -380,11 +401,14 @@ def _stored_step(event: Event, run: Any, stored: Any) -> Step:
     return facts.of_events(run, stored.step_key, stored.attempts or 1, sorted(assets))
 
 
+_RUN_ENDS: Final = ("PIPELINE_SUCCESS", "PIPELINE_FAILURE", "PIPELINE_CANCELED")
+_STEP_ENDS: Final = ("STEP_SUCCESS", "STEP_FAILURE", "STEP_SKIPPED", "STEP_UP_FOR_RETRY")
+_ENDS: Final = frozenset((*_RUN_ENDS, *_STEP_ENDS))
 _TAKERS: Final[dict[str, Callable[[Runs, TelemetryProvider, Event], None]]] = {
     "PIPELINE_START": Runs.run_starts,
-    **dict.fromkeys(("PIPELINE_SUCCESS", "PIPELINE_FAILURE", "PIPELINE_CANCELED"), Runs.run_ends),
+    **dict.fromkeys(_RUN_ENDS, Runs.run_ends),
     **dict.fromkeys(("STEP_START", "STEP_RESTARTED"), Runs.step_starts),
-    **dict.fromkeys(("STEP_SUCCESS", "STEP_FAILURE", "STEP_SKIPPED", "STEP_UP_FOR_RETRY"), Runs.step_ends),
+    **dict.fromkeys(_STEP_ENDS, Runs.step_ends),
     **dict.fromkeys(("ASSET_MATERIALIZATION", "ASSET_OBSERVATION"), Runs.asset),
     "ASSET_CHECK_EVALUATION": Runs.check,
 }
