@@ -25,12 +25,15 @@ pub struct MetricRecorder<'a> {
     provider: &'a TelemetryProvider,
 }
 
-/// The instruments that a process asked for; one that was refused is nothing.
+/// Instruments by name and kind; one that was refused is nothing.
+type Known = HashMap<(String, &'static str), Option<Arc<Definition>>>;
+
+/// The instruments that a process asked for.
 #[derive(Debug)]
 pub(crate) struct Instruments {
     meter: Meter,
     exemplars: Exemplars,
-    known: Mutex<HashMap<(String, &'static str), Option<Arc<Definition>>>>,
+    known: Mutex<Known>,
 }
 
 /// An instrument, or nothing: without telemetry, or where the policy refused it.
