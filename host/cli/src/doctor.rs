@@ -369,7 +369,10 @@ impl Doctor<'_> {
         let (answered, answers) = mpsc::channel();
         let (policy, plan, manifest) = (&self.policy, &plan, self.manifest);
         let result = thread::scope(|scope| {
-            scope.spawn(move || answered.send(probe(policy, plan, manifest, left)));
+            scope.spawn(move || {
+                // Whoever waits for it is in this scope.
+                let _ = answered.send(probe(policy, plan, manifest, left));
+            });
             // A server that is slow may be one that does not understand what it is sent: it is asked meanwhile.
             answers.recv_timeout(left / 2).or_else(|_| {
                 connected.speech();

@@ -9,6 +9,7 @@
 #[path = "../../../adapters/otlp/tests/otlp/certificates.rs"]
 mod certificates;
 #[path = "../../../adapters/otlp/tests/otlp/server.rs"]
+#[expect(dead_code, reason = "other tests use the rest of it")]
 mod server;
 
 use std::fs;

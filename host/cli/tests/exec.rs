@@ -1,11 +1,7 @@
 //! What `exec` is to the command that it runs: as good as not there.
 
 #![cfg(unix)]
-#![expect(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up fails"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 #[path = "../../../adapters/otlp/tests/otlp/server.rs"]
 #[expect(dead_code, reason = "other tests use the rest of it")]
