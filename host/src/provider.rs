@@ -175,6 +175,11 @@ impl TelemetryProvider {
         if !plan.warnings.is_empty() {
             say(&policy.without_secrets(render(&manifest.file, &plan.warnings)));
         }
+        if !plan.console.is_empty() {
+            say(
+                "warning[FLOE-H009]: this host cannot print telemetry on the console: the signals that ask for it are not exported\n  help: run `floe-telemetry receive` and send them there",
+            );
+        }
         let levels = Levels::new(Some(&plan.logging));
         let sdk = if plan.enabled {
             let sdk = Arc::new(Sdk::start(&policy, plan, manifest)?);

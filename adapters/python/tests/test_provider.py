@@ -12,6 +12,7 @@ from opentelemetry.trace import SpanKind
 
 from collector import Collector
 from conftest import Manifest, Provider, run_python
+from floe_telemetry import _once
 from floe_telemetry._command import command
 from floe_telemetry.contract import OperationKind
 from floe_telemetry.manifest import ManifestError
@@ -400,3 +401,12 @@ with telemetry.operation("custom", "parent"):
     child = collector.span("child")
     if how == "environ":
         assert child.parent_id == collector.span("parent").span_id
+
+
+def test_what_the_console_was_asked_for_is_not_lost_in_silence(
+    manifest: Manifest, caplog: pytest.LogCaptureFixture
+) -> None:
+    _once._seen.clear()
+    provider = TelemetryProvider.from_manifest(manifest("http://127.0.0.1:1", "console: true"))
+    provider.shutdown()
+    assert "FLOE-H009" in caplog.text

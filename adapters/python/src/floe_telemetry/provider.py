@@ -76,6 +76,12 @@ class TelemetryProvider:
         policy, plan, source = read_plan(path, environ, settings)
         for warning in plan.warnings:
             warn_once(f"{source} {warning.path}", "%s", warning.render(source))
+        if plan.console:
+            warn_once(
+                "console",
+                "warning[FLOE-H009]: this host cannot print telemetry on the console: the signals that ask for "
+                "it are not exported\n  help: run `floe-telemetry receive` and send them there",
+            )
         sdk: Sdk | None = None
         if plan.enabled:
             from floe_telemetry.sdk import Sdk
