@@ -79,8 +79,8 @@ class TelemetryProvider:
         if plan.console:
             warn_once(
                 "console",
-                "warning[FLOE-H009]: this host cannot print telemetry on the console: the signals that ask for "
-                "it are not exported\n  help: run `floe-telemetry receive` and send them there",
+                "warning[FLOE-H009]: this host cannot print telemetry on the console: the signals that ask "
+                "for it are not exported\n  help: run `floe-telemetry receive` and send them there",
             )
         sdk: Sdk | None = None
         if plan.enabled:
