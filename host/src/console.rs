@@ -62,11 +62,8 @@ where
         event.record(&mut line);
         self.redaction.redact(&mut line);
         if self.json {
-            writeln!(
-                writer,
-                "{}",
-                serde_json::to_string(&line).map_err(|_| fmt::Error)?
-            )
+            let json = serde_json::to_string(&line).map_err(|_| fmt::Error)?;
+            writeln!(writer, "{}", visible_in_json(&json))
         } else {
             let ansi = writer.has_ansi_escapes();
             line.write_text(&mut writer, ansi)
@@ -118,12 +115,10 @@ impl Line {
             message,
             ..
         } = self;
+        let (logger, message) = (visible(logger), lines(message));
         write!(writer, "{time} {colour}{level:<8}{plain} {logger}: {message}")?;
         for (key, value) in &self.fields {
-            match value {
-                Value::String(text) => write!(writer, " {key}={text}")?,
-                other => write!(writer, " {key}={other}")?,
-            }
+            write!(writer, " {}={}", visible(key), visible(&shown(value)))?;
         }
         // The namespace is the same on every line, and the flags say nothing to people.
         for (key, value) in self.correlation.iter().filter(|(key, _)| key.ends_with("_id")) {
@@ -135,6 +130,58 @@ impl Line {
     fn add(&mut self, field: &Field, value: Value) {
         self.fields.push((field.name().to_owned(), value));
     }
+}
+
+/// Whether a character ends a line, moves the cursor or turns the direction of text: it could make a line look like another record.
+fn is_deceptive(letter: char) -> bool {
+    (letter.is_control() && letter != '\t')
+        || matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A text of several lines, of which only the first begins where a record does.
+fn lines(text: &str) -> String {
+    let text = text.replace("\r\n", "\n");
+    text.split('\n').map(visible).collect::<Vec<_>>().join("\n    ")
+}
+
+/// A text on one line.
+fn visible(text: &str) -> String {
+    escaped(text, |letter| match letter {
+        '\n' => "\\n".to_owned(),
+        '\r' => "\\r".to_owned(),
+        letter if u32::from(letter) < 0x100 => format!("\\x{:02x}", u32::from(letter)),
+        letter => format!("\\u{:04x}", u32::from(letter)),
+    })
+}
+
+/// JSON whose texts hold no mark that JSON leaves as it is.
+fn visible_in_json(json: &str) -> String {
+    escaped(json, |letter| format!("\\u{:04x}", u32::from(letter)))
+}
+
+fn escaped(text: &str, escape: impl Fn(char) -> String) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if is_deceptive(letter) {
+            shown.push_str(&escape(letter));
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown
+}
+
+/// A value without white space, or quoted.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) if !is_plain(text) => visible_in_json(&value.to_string()),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn is_plain(text: &str) -> bool {
+    !text.is_empty() && !text.contains(|letter: char| letter.is_whitespace() || matches!(letter, '"' | '='))
 }
 
 /// One object a line, with the names of the Python package's lines.
@@ -213,6 +260,73 @@ impl Texts for Line {
                 }
             }
             visitor.text(key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+    use serde::Deserialize;
+
+    use super::*;
+
+    /// As Python's `test_console.py` reads them.
+    const CASES: &str = include_str!("../../tests/console/lines.json");
+
+    #[derive(Deserialize)]
+    struct Case {
+        name: String,
+        logger: String,
+        message: String,
+        detail: String,
+        line: String,
+    }
+
+    fn line(case: &Case) -> Line {
+        // The policy takes escape sequences out before.
+        let without_escapes = case.message.replace("\u{1b}[2K", "").replace("\u{1b}[1A", "");
+        Line {
+            time: "2026-03-02T06:00:10Z".to_owned(),
+            level: "WARNING",
+            logger: case.logger.clone(),
+            message: without_escapes,
+            fields: vec![("detail".to_owned(), Value::String(case.detail.clone()))],
+            correlation: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn no_line_looks_like_another_record() {
+        let cases: Vec<Case> = serde_json::from_str(CASES).unwrap();
+        for case in &cases {
+            let mut text = String::new();
+            line(case).write_text(&mut Writer::new(&mut text), false).unwrap();
+            assert_eq!(
+                text,
+                format!("2026-03-02T06:00:10Z WARNING  {}\n", case.line),
+                "{}",
+                case.name
+            );
+            let further = text.trim_end_matches('\n').split('\n').skip(1);
+            assert!(
+                further.into_iter().all(|line| line.starts_with("    ")),
+                "{}",
+                case.name
+            );
+        }
+    }
+
+    #[test]
+    fn json_is_one_line_without_deceptive_marks() {
+        let cases: Vec<Case> = serde_json::from_str(CASES).unwrap();
+        for case in &cases {
+            let json = visible_in_json(&serde_json::to_string(&line(case)).unwrap());
+            assert!(!json.contains(|letter| is_deceptive(letter)), "{json}");
+            let read: Value = serde_json::from_str(&json).unwrap();
+            assert_eq!(read["logger"], case.logger.as_str(), "{}", case.name);
+            assert_eq!(read["detail"], case.detail.as_str(), "{}", case.name);
         }
     }
 }

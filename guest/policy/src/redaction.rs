@@ -6,6 +6,10 @@
 use std::sync::LazyLock;
 
 mod address;
+mod command;
+mod files;
+mod innocent;
+mod marks;
 mod names;
 mod pass;
 mod tokens;

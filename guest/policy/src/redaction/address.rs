@@ -1,11 +1,28 @@
 //! Credentials in URLs and in addresses of databases.
 
+use super::marks::{Mark, Writing};
 use super::{Cut, Found, count, work};
 
 /// Longest user with a password, in bytes.
 const LONGEST: usize = 256;
 /// Longest rest of a password beyond where a URL's authority ends, in bytes.
-const BEYOND: usize = 32;
+const BEYOND: usize = 192;
+
+/// Where the next `@` of a text stands.
+#[derive(Debug, Default)]
+pub(super) struct AtSigns {
+    next: usize,
+}
+
+impl AtSigns {
+    /// Whether one stands within a few bytes from a place on. Places are asked for in their order.
+    fn is_near(&mut self, bytes: &[u8], from: usize, within: usize) -> bool {
+        if self.next < from {
+            self.next = from + count(bytes, from, |byte| byte != b'@');
+        }
+        self.next < bytes.len().min(from + within)
+    }
+}
 
 fn is_authority(byte: u8) -> bool {
     !matches!(
@@ -15,14 +32,28 @@ fn is_authority(byte: u8) -> bool {
 }
 
 /// User and password of the URL whose `:` stands here, up to the last `@` before its path (RFC 3986 section 3.2).
-pub(super) fn credentials_of_url(bytes: &[u8], at: usize) -> Found {
-    if bytes.get(at + 1..at + 3) != Some(b"//") {
+pub(super) fn credentials_of_url(bytes: &[u8], at: usize, at_signs: &mut AtSigns) -> Found {
+    let Some(from) = slashes(bytes, at + 1) else {
         return Found::default();
-    }
-    let from = at + 3;
+    };
     let end = from + count(bytes, from, is_authority);
     let authority = bytes.get(from..end).unwrap_or_default();
+    // A query may hold an address of mail, a password any mark.
+    let query = authority.iter().position(|byte| matches!(byte, b'?' | b'#'));
+    let before = query.and_then(|query| authority.get(..query));
+    if before.is_some_and(|before| !before.contains(&b'@') && !has_password(before)) {
+        return Found {
+            edge: Some(end),
+            ..Found::default()
+        };
+    }
     if let Some(user) = authority.iter().rposition(|byte| *byte == b'@') {
+        if is_user_alone(authority.get(..user).unwrap_or_default()) {
+            return Found {
+                edge: Some(end),
+                ..Found::default()
+            };
+        }
         return Found {
             cut: Some(Cut {
                 from,
@@ -32,21 +63,74 @@ pub(super) fn credentials_of_url(bytes: &[u8], at: usize) -> Found {
             ..Found::default()
         };
     }
-    let Some(colon) = authority.iter().rposition(|byte| *byte == b':') else {
+    if !has_password(authority) {
         return Found {
             edge: Some(end),
             ..Found::default()
         };
-    };
-    let port = authority.get(colon + 1..).unwrap_or_default();
-    let is_host = port.iter().all(u8::is_ascii_digit) || authority.contains(&b']');
-    let far = password_end(bytes, end).filter(|_| !is_host);
+    }
+    let far = at_signs
+        .is_near(bytes, end, BEYOND)
+        .then(|| password_end(bytes, end))
+        .flatten();
     Found {
         cut: far.map(|to| Cut { from, to }),
         settled: if far.is_some() { 0 } else { end + 1 + BEYOND },
         edge: far.map(|to| to + 1 + count(bytes, to + 1, is_authority)),
         is_partial: false,
     }
+}
+
+/// Where the two slashes of a URL end, as they are or as JSON may write them.
+fn slashes(bytes: &[u8], at: usize) -> Option<usize> {
+    let slash = |at| Mark::at(bytes, at).filter(|mark| mark.byte == b'/');
+    let second = at + slash(at)?.len;
+    Some(second + slash(second)?.len)
+}
+
+/// Whether a user's password begins in an authority: what stands behind its `:` is no port.
+fn has_password(authority: &[u8]) -> bool {
+    let Some(colon) = authority.iter().rposition(|byte| *byte == b':') else {
+        return false;
+    };
+    let port = authority.get(colon + 1..).unwrap_or_default();
+    !port.iter().all(u8::is_ascii_digit) && !authority.contains(&b']')
+}
+
+/// Whether a user without a password is a name, and no token: `git@`.
+fn is_user_alone(user: &[u8]) -> bool {
+    const LONGEST: usize = 16;
+    user.len() <= LONGEST
+        && user
+            .iter()
+            .all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'-' | b'_' | b'.'))
+}
+
+/// User and password of a URL whose `:` stands here percent-encoded, as `postgres%3A%2F%2Fann%3Ax%40db`.
+pub(super) fn encoded(bytes: &[u8], at: usize) -> Option<Cut> {
+    const LONGEST: usize = 256;
+    let mark =
+        |at, byte| Mark::at(bytes, at).filter(|mark| mark.byte == byte && mark.writing != Writing::Plain);
+    let colon = mark(at, b':')?;
+    let slash = at + colon.len;
+    let second = slash + mark(slash, b'/')?.len;
+    let from = second + mark(second, b'/')?.len;
+    let near = bytes.get(..bytes.len().min(from + LONGEST))?;
+    let (mut to, mut end) = (from, None);
+    while let Some(byte) = near.get(to).filter(|byte| is_authority(**byte) && **byte != b'&') {
+        let found = match byte {
+            b'%' => Mark::at(near, to).filter(|mark| mark.writing == colon.writing),
+            _ => None,
+        };
+        match found.map(|mark| mark.byte) {
+            Some(b'/') => break,
+            Some(b'@') => end = Some(to),
+            _ => {}
+        }
+        work(1);
+        to += found.map_or(1, |mark| mark.len);
+    }
+    end.map(|to| Cut { from, to })
 }
 
 /// Where a password ends that has a slash in it, which should have been percent-encoded: what looks like a port is none.
@@ -69,7 +153,12 @@ fn password_end(bytes: &[u8], authority: usize) -> Option<usize> {
 /// The password of `user:password@host:port`, of `user:password@tcp(host)` or of `user/password@//host`, whose `@` stands here. What stands before
 /// `start` is masked already.
 pub(super) fn password_before(bytes: &[u8], start: usize, at: usize) -> Found {
-    if !is_address(bytes.get(at + 1..).unwrap_or_default()) {
+    let after = bytes.get(at + 1..).unwrap_or_default();
+    // An image's digest is no host.
+    let is_digest = [&b"sha256:"[..], b"sha512:"]
+        .iter()
+        .any(|digest| after.starts_with(digest));
+    if is_digest || !is_address(after) {
         return Found::default();
     }
     let before = bytes

@@ -2,9 +2,13 @@
 
 use std::ops::Range;
 
+use super::address::{self, AtSigns};
+use super::command::{self, Called};
+use super::marks;
+use super::names::{self, Name};
 use super::tokens::{self, Token};
 use super::word::{Class, Word, count};
-use super::{MASK, Redactor, address, value};
+use super::{MASK, Redactor, files, value};
 
 /// A part of the text that is masked: bytes `from..to`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,12 +44,16 @@ impl From<Option<Cut>> for Found {
 struct Looks {
     like_name: bool,
     like_token: bool,
+    like_address: bool,
+    like_command: bool,
 }
 
 impl Looks {
     const PLAIN: Self = Self {
         like_name: false,
         like_token: false,
+        like_address: false,
+        like_command: false,
     };
 }
 
@@ -63,6 +71,7 @@ impl Redactor {
         let mut redacted = String::new();
         let (mut again, mut of_url) = (false, false);
         let (mut at, mut copied, mut settled, mut edge) = (0, 0, 0, None);
+        let (mut called, mut at_signs) = (Called::default(), AtSigns::default());
         loop {
             at += count(bytes, at, |byte| Class::of(byte).is_none());
             let Some(class) = bytes.get(at).and_then(|byte| Class::of(*byte)) else {
@@ -73,14 +82,14 @@ impl Redactor {
                 Class::Letter | Class::Separator => {
                     again |= copied > 0 && at == copied;
                     let word = Word::at(bytes, at);
-                    let looks = self.looks(bytes, word);
+                    let looks = self.looks(bytes, word, &called);
                     if looks == Looks::PLAIN {
                         at = word.end;
                         continue;
                     }
-                    (self.word(bytes, word, looks), word.end)
+                    (self.word(bytes, word, looks, &mut called), word.end)
                 }
-                Class::Colon => (address::credentials_of_url(bytes, at), at + 1),
+                Class::Colon => (after_colon(bytes, at, &mut at_signs), at + 1),
                 Class::At => {
                     again |= copied > 0 && !of_url && address::may_reach(bytes, copied, at);
                     (address::password_before(bytes, copied, at), at + 1)
@@ -91,12 +100,15 @@ impl Redactor {
                 redacted.push_str(part(text, copied..cut.from));
                 redacted.push_str(MASK);
                 copied = cut.to;
-                of_url = matches!(class, Class::Colon);
+                of_url = matches!(class, Class::Colon) && follows_slash(bytes, cut.from);
+                again |= called.is_active();
+                called.pass_over(bytes, cut);
                 let takes_edge = edge.is_some_and(|edge| cut.from <= edge && edge < cut.to);
-                again |= cut.from < settled || takes_edge || found.is_partial;
+                again |= cut.from < settled || takes_edge;
                 // The `@` after a password was looked at.
                 at = copied + usize::from(matches!(class, Class::At));
             }
+            again |= found.is_partial && copied > 0;
             settled = settled.max(found.settled);
             edge = found.edge.or(edge);
         }
@@ -111,41 +123,109 @@ impl Redactor {
     }
 
     /// A cheap look at a word, which is enough for most.
-    fn looks(&self, bytes: &[u8], word: Word) -> Looks {
+    fn looks(&self, bytes: &[u8], word: Word, called: &Called) -> Looks {
+        let next = bytes.get(word.end).copied().unwrap_or_default();
         Looks {
-            like_name: word.may_be_name() && value::may_follow(bytes, word),
-            like_token: !word.is_whole || !self.prefixes.is_empty() || tokens::may_start(bytes, word.start),
+            like_name: word.may_be_name() && value::may_follow(bytes, word, next),
+            like_token: !word.is_whole
+                || !self.prefixes.is_empty()
+                || tokens::may_be_whole(bytes, word.start)
+                || next == b'~',
+            like_address: match next {
+                b'/' => word.start > 0 && bytes.get(word.start - 1) == Some(&b'/'),
+                b'%' => true,
+                _ => false,
+            },
+            like_command: command::may_be(bytes, word, next) || called.may_take(bytes, word.start, next),
         }
     }
 
     /// What a word has or brings.
-    fn word(&self, bytes: &[u8], word: Word, looks: Looks) -> Found {
+    fn word(&self, bytes: &[u8], word: Word, looks: Looks, called: &mut Called) -> Found {
         let Word { start, end, is_whole } = word;
         let word = bytes.get(start..end).unwrap_or_default();
-        if !is_whole && word.ends_with(tokens::PEM) {
-            return tokens::private_key(bytes, end).into();
+        if !is_whole && let Some(key) = tokens::private_key(word, bytes, end) {
+            return Some(key).into();
         }
+        // An encoded mark before a name is none of its letters.
+        let start = marks::word_start(bytes, start).min(end);
+        let name = bytes.get(start..end).unwrap_or_default();
         let named = if looks.like_name {
-            self.names.kind(word)
+            names::in_query(bytes, start, end).or_else(|| self.names.kind(name))
         } else {
             None
         };
-        let value = named.and_then(|name| value::of(name, bytes, start, end));
+        let value = named.and_then(|named| value::of(named, bytes, start, end));
         let has_none = value.is_none_or(|cut| cut.to == cut.from);
+        let mut is_of_command = false;
+        let further = || {
+            let of_address = looks
+                .like_address
+                .then(|| tokens::webhook(word, bytes, end).or_else(|| address::encoded(bytes, end)));
+            let of_command = looks
+                .like_command
+                .then(|| self.of_command(bytes, start, end, called));
+            let of_token = looks.like_token.then(|| {
+                tokens::after_scheme(word, bytes, end)
+                    .or_else(|| Token::within(bytes, start, end, is_whole, &self.prefixes))
+                    .or_else(|| tokens::of_azure(bytes, end))
+            });
+            is_of_command = of_command.is_some_and(|cut| cut.is_some());
+            of_address
+                .flatten()
+                .or(of_command.flatten())
+                .or(of_token.flatten())
+        };
         Found {
-            cut: match value {
-                None if looks.like_token => tokens::after_scheme(word, bytes, end)
-                    .or_else(|| Token::within(bytes, start, end, is_whole, &self.prefixes)),
-                value => value,
-            },
+            cut: value.or_else(further),
             settled: if named.is_some() && has_none {
                 end + value::UNSETTLED
             } else {
                 0
             },
+            // What is before it tells what it is.
+            is_partial: is_of_command || named == Some(Name::Identified),
             ..Found::default()
         }
     }
+
+    /// The secret that a command takes here, or that a file has after a word.
+    fn of_command(&self, bytes: &[u8], start: usize, end: usize, called: &mut Called) -> Option<Cut> {
+        let word = bytes.get(start..end)?;
+        if called.is_of_settings() && called.goes_on(bytes, start) {
+            let names_secret = |part: &[u8]| self.names.kind(part).is_some();
+            let is_secret = names_secret(word)
+                || word.contains(&b'-') && word.split(|byte| *byte == b'.').any(names_secret);
+            return is_secret.then(|| command::value_of_setting(bytes, end)).flatten();
+        }
+        let secret = called.secret(bytes, start, end);
+        if secret.is_none() {
+            called.name(bytes, start, end);
+        }
+        secret.or_else(|| files::netrc(bytes, start, end))
+    }
+}
+
+/// What stands after a colon: credentials of a URL, an entry of a file of passwords, a bot's token.
+fn after_colon(bytes: &[u8], at: usize, at_signs: &mut AtSigns) -> Found {
+    match bytes.get(at + 1) {
+        Some(b'/' | b'\\') => address::credentials_of_url(bytes, at, at_signs),
+        Some(b'*' | b'0'..=b'9') => {
+            let cut = files::pgpass(bytes, at);
+            Found {
+                cut,
+                is_partial: cut.is_some(),
+                ..Found::default()
+            }
+        }
+        Some(b'A') => tokens::of_bot(bytes, at).into(),
+        _ => Found::default(),
+    }
+}
+
+/// Whether a URL's slashes stand before a place.
+fn follows_slash(bytes: &[u8], at: usize) -> bool {
+    at.checked_sub(1).and_then(|before| bytes.get(before)) == Some(&b'/')
 }
 
 /// A part of the text without what of a character reaches beyond it, so that nothing stays unmasked.

@@ -130,6 +130,107 @@ fn secrets_go_and_their_names_stay() {
 }
 
 #[test]
+fn kinds_of_secrets_go_and_what_tells_the_cause_stays() {
+    for (text, redacted) in [
+        // Headers, whole.
+        ("Cookie: sid=\"x1\"; a=b\nHost: h", "Cookie: ***\nHost: h"),
+        (
+            "Authorization: Snowflake Token=\"x1\"",
+            "Authorization: Snowflake ***",
+        ),
+        (
+            "curl -H 'Authorization: Snowflake Token=\"x1\"' https://h",
+            "curl -H 'Authorization: Snowflake ***' https://h",
+        ),
+        (
+            "{'authorization': 'Digest a=\"b\", response=\"x1\"'}",
+            "{'authorization': 'Digest ***'}",
+        ),
+        // SQL.
+        (
+            "CREATE USER a IDENTIFIED BY 'x1'",
+            "CREATE USER a IDENTIFIED BY '***'",
+        ),
+        ("alter role a password E'x1'", "alter role a password E'***'"),
+        (
+            "SET PASSWORD FOR a = PASSWORD('x1')",
+            "SET PASSWORD FOR a = PASSWORD('***')",
+        ),
+        (
+            "ALTER ROLE a PASSWORD $$x1$$ x",
+            "ALTER ROLE a PASSWORD $$***$$ x",
+        ),
+        // Commands.
+        ("mysql -u root -px1 shop", "mysql -u root -p*** shop"),
+        ("curl -u ann:x1 https://h", "curl -u ann:*** https://h"),
+        (
+            "['docker', 'login', '-p', 'x1']",
+            "['docker', 'login', '-p', '***']",
+        ),
+        ("sshpass -p x1 ssh -p 22 h", "sshpass -p *** ssh -p 22 h"),
+        (
+            "npm config set //h/:_authToken x1",
+            "npm config set //h/:_authToken ***",
+        ),
+        // Programs and files.
+        ("auth=('ann', 'x1')", "auth=('ann', '***')"),
+        (
+            "Config { password: Some(\"x1\") }",
+            "Config { password: Some(\"***\") }",
+        ),
+        ("machine h login u password x1", "machine h login u password ***"),
+        ("db.acme.io:5432:shop:ann:x1", "db.acme.io:5432:shop:ann:***"),
+        ("client-key-data: LS0x1", "client-key-data: ***"),
+        (
+            "<password><![CDATA[x1]]></password>",
+            "<password><![CDATA[***]]></password>",
+        ),
+        // Encoded.
+        (
+            "?c=UID%3Dsa%3BPWD%3Dx1%3BA%3Db",
+            "?c=UID%3Dsa%3BPWD%3D***%3BA%3Db",
+        ),
+        (
+            "UID%253Dsa%253BPWD%253Dx1%253B",
+            "UID%253Dsa%253BPWD%253D***%253B",
+        ),
+        (
+            "&quot;token&quot;:&quot;x1&quot;",
+            "&quot;token&quot;:&quot;***&quot;",
+        ),
+        ("password\\u003dx1\\u0026a=b", "password\\u003d***\\u0026a=b"),
+        ("a%3A%2F%2Fu%3Ax1%40h%2Fd", "a%3A%2F%2F***%40h%2Fd"),
+        // Addresses.
+        (
+            "s3://key:aaaaaaaaaaaaaaaaaa/bbbbbbbbbbbbbbbbbb/ccccccccccccccccx1@host/o",
+            "s3://***@host/o",
+        ),
+        (
+            "https://h/p?Signature=x1&Expires=1",
+            "https://h/p?Signature=***&Expires=1",
+        ),
+        (
+            "https://mattermost.acme.io/hooks/a1b2c3d4e5f6g7h8i9",
+            "https://mattermost.acme.io/hooks/***",
+        ),
+    ] {
+        assert_eq!(redact(text), redacted);
+        assert_eq!(redact(redacted), redacted, "twice");
+    }
+}
+
+/// Lines that tools wrote, and neighbours of every kind of secret.
+#[test]
+fn innocent_text_stays() {
+    let innocent = include_str!("../../../../tests/secrets/innocent.txt");
+    assert!(innocent.lines().count() >= 1000);
+    for line in innocent.lines() {
+        assert_eq!(redact(line), line);
+    }
+    assert!(redact(innocent) == innocent, "as one text");
+}
+
+#[test]
 fn a_manifest_adds_names_and_prefixes() {
     let redactor = Redactor::new(&["Kunden-Nummer".to_owned()], &["acme_live_".to_owned()]);
     assert_eq!(
@@ -139,7 +240,7 @@ fn a_manifest_adds_names_and_prefixes() {
 }
 
 /// Parts whose repetition would show work that is not linear.
-const HOSTILE: [&str; 32] = [
+const HOSTILE: [&str; 62] = [
     "a",
     "=",
     "@",
@@ -169,6 +270,36 @@ const HOSTILE: [&str; 32] = [
     "-----END ",
     "password=\\\"",
     "authorization: Basic ",
+    "%",
+    "%25",
+    "%3A%2F%2F",
+    "pwd%3D",
+    "&quot;",
+    "password&quot;",
+    "\\u00",
+    "<a:password a=",
+    "<password>&amp;",
+    "password=\"\"\"",
+    "password=<<",
+    "password=a(",
+    "password $a$",
+    "password for ",
+    "password e",
+    "auth=('",
+    "('password','",
+    "user identified by ",
+    "IDENTIFIED BY PASSWORD ",
+    "mysql -p ",
+    "curl -u a -u ",
+    "aws configure token ",
+    "machine a login b ",
+    "a:1:b:c:",
+    "/hooks/",
+    "://a:b/@",
+    "abC8Q~",
+    "12345678:AA",
+    "a.b.token x ",
+    "authorization: a=\"",
     "\u{1b}[",
     "<password>",
     "Basic dXNlcjpwYXNz password='x' https://u:p@h?token=a\n",

@@ -39,12 +39,20 @@ fn base64(byte: u8) -> bool {
     base64url(byte) || matches!(byte, b'+' | b'/' | b'=')
 }
 
+fn hexadecimal(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'a'..=b'f')
+}
+
+fn in_path(byte: u8) -> bool {
+    dotted(byte) || matches!(byte, b'@' | b':' | b'%')
+}
+
 fn dotted(byte: u8) -> bool {
     base64(byte) || matches!(byte, b'.' | b'~')
 }
 
 /// Tokens of issuers that make theirs known, by their documentation on secret scanning.
-static TOKENS: [Token; 62] = [
+static TOKENS: [Token; 178] = [
     Token {
         keeps: 4,
         ..token("AKIA", 16, alphanumeric)
@@ -112,6 +120,122 @@ static TOKENS: [Token; 62] = [
     token("atlasv1.", 20, dotted),
     token("pscale_tkn_", 16, dotted),
     token("motherduck_token_", 8, dotted),
+    token("glptt-", 16, base64url),
+    token("glcbt-", 16, base64url),
+    token("glft-", 16, base64url),
+    token("glimt-", 16, base64url),
+    token("glagent-", 16, base64url),
+    token("glsoat-", 16, base64url),
+    token("gloas-", 16, base64url),
+    token("glffct-", 16, base64url),
+    token("ABIA", 16, alphanumeric),
+    token("ACCA", 16, alphanumeric),
+    token("ABSK", 60, base64),
+    token("GOOG1", 20, alphanumeric),
+    token("LTAI", 16, alphanumeric),
+    token("AGE-SECRET-KEY-1", 20, alphanumeric),
+    token("PMAK-", 20, base64url),
+    token("lin_api_", 16, alphanumeric),
+    token("lin_oauth_", 16, alphanumeric),
+    token("figd_", 16, base64url),
+    token("ntn_", 20, alphanumeric),
+    token("gsk_", 20, alphanumeric),
+    token("r8_", 20, alphanumeric),
+    token("xai-", 30, base64url),
+    token("pplx-", 30, alphanumeric),
+    token("api_org_", 20, alphanumeric),
+    token("lsv2_pt_", 16, base64url),
+    token("lsv2_sk_", 16, base64url),
+    token("dp.pt.", 20, alphanumeric),
+    token("dp.st.", 20, dotted),
+    token("dp.ct.", 20, alphanumeric),
+    token("dp.sa.", 20, alphanumeric),
+    token("dp.scim.", 20, alphanumeric),
+    token("dp.audit.", 20, alphanumeric),
+    token("ATATT3", 20, base64),
+    token("ATCTT3", 20, base64),
+    token("ATBB", 24, alphanumeric),
+    token("sntrys_", 20, base64),
+    token("sntryu_", 20, alphanumeric),
+    token("sntrya_", 20, alphanumeric),
+    token("tskey-", 16, base64url),
+    token("xkeysib-", 20, base64url),
+    token("xsmtpsib-", 20, base64url),
+    token("pul-", 32, alphanumeric),
+    token("rubygems_", 20, alphanumeric),
+    token("nfp_", 20, alphanumeric),
+    token("sbp_", 20, alphanumeric),
+    token("sb_secret_", 16, base64url),
+    token("napi_", 20, alphanumeric),
+    token("dor_v1_", 40, alphanumeric),
+    token("pscale_pw_", 16, dotted),
+    token("pscale_oauth_", 16, dotted),
+    token("dckr_oat_", 20, base64url),
+    token("shpss_", 20, alphanumeric),
+    token("shpca_", 20, alphanumeric),
+    token("shppa_", 20, alphanumeric),
+    token("sq0csp-", 16, base64url),
+    token("sq0atp-", 16, base64url),
+    token("rk_test_", 16, alphanumeric),
+    token("sk_org_", 16, alphanumeric),
+    token("EAACEdEose0cBA", 16, alphanumeric),
+    token("AKCp", 60, alphanumeric),
+    token("cmVmd", 50, alphanumeric),
+    token("pnu_", 20, alphanumeric),
+    token("pnb_", 20, alphanumeric),
+    token("CCIPAT_", 16, base64url),
+    token("CCIPRJ_", 16, base64url),
+    token("bkua_", 20, alphanumeric),
+    token("CFPAT-", 20, base64url),
+    token("HRKU-", 20, base64url),
+    token("fo1_", 30, base64url),
+    token("FlyV1", 20, dotted),
+    token("fm2_", 30, base64),
+    token("ops_eyJ", 20, base64),
+    token("sgp_", 30, alphanumeric),
+    token("rdme_", 30, alphanumeric),
+    token("aio_", 20, alphanumeric),
+    token("oy2", 43, alphanumeric),
+    token("CLOJARS_", 40, alphanumeric),
+    token("mdb_sa_sk_", 20, base64url),
+    token("CCDB1_", 20, base64url),
+    token("hvr.", 20, base64url),
+    token("key-", 32, alphanumeric),
+    token("SK", 32, hexadecimal),
+    token("ghe_", 20, alphanumeric),
+    token("glpat.", 16, dotted),
+    token("LS0tLS1CRUdJTiBQUklWQVRFIEtFWS", 10, base64),
+    token("LS0tLS1CRUdJTiBSU0EgUFJJVkFURS", 10, base64),
+    token("LS0tLS1CRUdJTiBFQyBQUklWQVRFI", 10, base64),
+    token("LS0tLS1CRUdJTiBEU0EgUFJJVkFURS", 10, base64),
+    token("LS0tLS1CRUdJTiBPUEVOU1NIIFBSSVZBVEUg", 10, base64),
+    token("LS0tLS1CRUdJTiBFTkNSWVBURUQgUFJJVkFURS", 10, base64),
+    token("hooks.slack.com/triggers/", 10, dotted),
+    token("discordapp.com/api/webhooks/", 10, dotted),
+    token("discord.com/api/v", 10, dotted),
+    token("webhook.office.com/webhookb2/", 10, in_path),
+    token("outlook.office.com/webhook/", 10, in_path),
+    token("outlook.office365.com/webhook/", 10, in_path),
+    token("api.telegram.org/bot", 10, in_path),
+    token("events.pagerduty.com/integration/", 10, dotted),
+    token("events.eu.pagerduty.com/integration/", 10, dotted),
+    token("hooks.zapier.com/hooks/", 10, dotted),
+    token("maker.ifttt.com/trigger/", 10, dotted),
+    token("hook.eu1.make.com/", 10, dotted),
+    token("hook.eu2.make.com/", 10, dotted),
+    token("hook.us1.make.com/", 10, dotted),
+    token("hook.us2.make.com/", 10, dotted),
+    token("hook.integromat.com/", 10, dotted),
+    token("alert.victorops.com/integrations/", 10, dotted),
+    token("hc-ping.com/", 10, dotted),
+    token("cronitor.link/", 10, dotted),
+    token("nosnch.in/", 6, dotted),
+    token("api.squadcast.com/v2/incidents/", 10, dotted),
+    token("api.flock.com/hooks/", 10, dotted),
+    token("zenduty.com/api/events/", 10, dotted),
+    token("uptime.betterstack.com/api/v1/heartbeat/", 10, dotted),
+    token("ver:1-hint:", 10, dotted),
+    token("sha256~", 20, base64url),
     token("eyJ", 20, json_web),
 ];
 
@@ -119,15 +243,27 @@ static TOKENS: [Token; 62] = [
 type Starts = [[u64; 4]; 256];
 
 #[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
-static STARTS: Starts = {
+const fn starts(is_whole: bool) -> Starts {
     const fn note(starts: &mut Starts, first: u8, second: u8) {
         starts[first as usize][second as usize / 64] |= 1 << (second % 64);
+    }
+    const fn is_word(prefix: &[u8]) -> bool {
+        let mut at = 0;
+        while at < prefix.len() {
+            if matches!(prefix[at], b'_' | b'-' | b'.') {
+                return false;
+            }
+            at += 1;
+        }
+        true
     }
     let mut starts = [[0; 4]; 256];
     let mut number = 0;
     while number < TOKENS.len() {
         let prefix = TOKENS[number].prefix.as_bytes();
-        note(&mut starts, prefix[0], prefix[1]);
+        if !is_whole || is_word(prefix) {
+            note(&mut starts, prefix[0], prefix[1]);
+        }
         number += 1;
     }
     number = 0;
@@ -141,7 +277,11 @@ static STARTS: Starts = {
         number += 1;
     }
     starts
-};
+}
+
+static STARTS: Starts = starts(false);
+/// Of tokens that begin without a separator: others make a word of several parts.
+static STARTS_OF_WHOLE: Starts = starts(true);
 
 /// The tokens that start with a byte.
 static BY_FIRST: LazyLock<[Vec<&Token>; 256]> = LazyLock::new(|| {
@@ -152,11 +292,20 @@ static BY_FIRST: LazyLock<[Vec<&Token>; 256]> = LazyLock::new(|| {
 });
 
 /// Whether a token or the name of a scheme may start here.
-pub(super) fn may_start(bytes: &[u8], at: usize) -> bool {
+fn may_start(bytes: &[u8], at: usize) -> bool {
+    is_noted(&STARTS, bytes, at)
+}
+
+/// Whether a word without separators may begin a token or name a scheme.
+pub(super) fn may_be_whole(bytes: &[u8], at: usize) -> bool {
+    is_noted(&STARTS_OF_WHOLE, bytes, at)
+}
+
+fn is_noted(starts: &Starts, bytes: &[u8], at: usize) -> bool {
     let (Some(first), Some(second)) = (bytes.get(at), bytes.get(at + 1)) else {
         return false;
     };
-    let seconds = STARTS.get(usize::from(*first));
+    let seconds = starts.get(usize::from(*first));
     let bits = seconds.and_then(|seconds| seconds.get(usize::from(*second / 64)));
     bits.is_some_and(|bits| bits >> (*second % 64) & 1 == 1)
 }
@@ -224,24 +373,47 @@ impl Token {
             return None;
         }
         let length = count(rest, self.prefix.len(), self.is);
-        (length >= self.least).then_some(Cut {
+        // `sk-learn-and-further-words` are words of people.
+        let is_mixed = || {
+            let token = rest
+                .get(self.prefix.len()..self.prefix.len() + length)
+                .unwrap_or_default();
+            token
+                .iter()
+                .any(|byte| !byte.is_ascii_lowercase() && *byte != b'-' && *byte != b'_')
+        };
+        (length >= self.least && is_mixed()).then_some(Cut {
             from: self.prefix.len() + self.keeps,
             to: self.prefix.len() + length,
         })
     }
 }
 
-/// What is within a private key whose `-----BEGIN` ends here (RFC 7468), also where its end is cut off.
-pub(super) fn private_key(bytes: &[u8], end: usize) -> Option<Cut> {
+/// What is within a private key whose `-----BEGIN` (RFC 7468) or `---- BEGIN` (RFC 4716) ends here with a word, also where its end is cut off.
+pub(super) fn private_key(word: &[u8], bytes: &[u8], end: usize) -> Option<Cut> {
     const LABEL: usize = 64;
-    let label = count(bytes, end, |byte| byte.is_ascii_uppercase() || byte == b' ');
-    let is_private = label <= LABEL && bytes.get(end..end + label)?.ends_with(b"PRIVATE KEY");
-    let from = end + label + 5;
-    if !is_private || bytes.get(end + label..from) != Some(b"-----") {
+    if !word.starts_with(b"-") && !word.ends_with(PEM) {
+        return None;
+    }
+    let (end, close, last) = if word.ends_with(PEM) {
+        (end, &b"-----"[..], &b"-----END "[..])
+    } else if word.ends_with(b"----") && bytes.get(end..)?.starts_with(b" BEGIN SSH2") {
+        (end + 6, &b"----"[..], &b"---- END "[..])
+    } else {
+        return None;
+    };
+    let label = count(bytes, end, |byte| {
+        byte.is_ascii_uppercase() || matches!(byte, b' ' | b'2')
+    });
+    let text = bytes.get(end..end + label)?.trim_ascii_end();
+    let is_private =
+        label <= LABEL && (text.ends_with(b"PRIVATE KEY") || text.ends_with(b"PRIVATE KEY BLOCK"));
+    let from = end + label + close.len();
+    if !is_private || bytes.get(end + label..from) != Some(close) {
         return None;
     }
     let rest = bytes.get(from..)?;
-    let length = rest.windows(9).position(|window| window == b"-----END ");
+    let length = rest.windows(9).position(|window| window == last);
     work(length.unwrap_or(rest.len()));
     Some(Cut {
         from,
@@ -249,9 +421,78 @@ pub(super) fn private_key(bytes: &[u8], end: usize) -> Option<Cut> {
     })
 }
 
+/// What is secret in the path of a webhook whose `hooks` or such ends here: from the first part on that is as long and mixed as a key.
+pub(super) fn webhook(word: &[u8], bytes: &[u8], end: usize) -> Option<Cut> {
+    const KINDS: [&[u8]; 6] = [
+        b"hook",
+        b"hooks",
+        b"webhook",
+        b"webhooks",
+        b"webhookb2",
+        b"formatted_webhook",
+    ];
+    const LONGEST: usize = 512;
+    const LEAST: usize = 16;
+    if !KINDS.contains(&word) {
+        return None;
+    }
+    let near = bytes.get(..bytes.len().min(end + LONGEST))?;
+    let length = count(near, end, |byte| in_path(byte) && byte != b'=');
+    let path = near.get(end..end + length)?;
+    let mut from = end;
+    for part in path.split(|byte| *byte == b'/') {
+        let letters = part.iter().filter(|byte| byte.is_ascii_alphabetic()).count();
+        let digits = part.iter().filter(|byte| byte.is_ascii_digit()).count();
+        if part.len() >= LEAST && letters > 0 && digits > 1 {
+            return Some(Cut {
+                from,
+                to: end + length,
+            });
+        }
+        from += part.len() + 1;
+    }
+    None
+}
+
+/// A client's secret of Azure, whose first part ends before a `~`: `abC8Q~`.
+pub(super) fn of_azure(bytes: &[u8], end: usize) -> Option<Cut> {
+    const LEAST: usize = 31;
+    if bytes.get(end) != Some(&b'~') {
+        return None;
+    }
+    let before = bytes.get(end.checked_sub(5)?..end)?;
+    let is_first =
+        before.iter().all(|byte| dotted(*byte)) && before.ends_with(b"Q") && before.get(3)?.is_ascii_digit();
+    if !is_first {
+        return None;
+    }
+    let length = count(bytes, end + 1, |byte| {
+        base64url(byte) || matches!(byte, b'.' | b'~')
+    });
+    (length >= LEAST).then_some(Cut {
+        from: end + 1,
+        to: end + 1 + length,
+    })
+}
+
+/// A bot's token of Telegram, whose `:` stands here after its number.
+pub(super) fn of_bot(bytes: &[u8], at: usize) -> Option<Cut> {
+    const LENGTH: usize = 35;
+    let number = bytes.get(at.checked_sub(8)?..at)?;
+    let near = bytes.get(..bytes.len().min(at + 2 + LENGTH))?;
+    let length = count(near, at + 1, base64url);
+    (number.iter().all(u8::is_ascii_digit) && length >= LENGTH - 1).then_some(Cut {
+        from: at + 1,
+        to: at + 1 + count(bytes, at + 1, base64url),
+    })
+}
+
 /// Whether a word names a scheme of authentication (RFC 9110 section 11.1).
 pub(super) fn is_scheme(word: &[u8]) -> bool {
-    const SCHEMES: [&str; 10] = [
+    const SCHEMES: [&str; 13] = [
+        "snowflake",
+        "googlelogin",
+        "oauth",
         "bearer",
         "basic",
         "digest",
@@ -282,12 +523,15 @@ pub(super) fn after_scheme(word: &[u8], bytes: &[u8], end: usize) -> Option<Cut>
     let from = end + count(bytes, end, |byte| matches!(byte, b' ' | b'\t'));
     let length = count(bytes, from, dotted);
     let value = bytes.get(from..from + length.min(LOOKED_AT))?;
+    // A challenge has parameters: `Bearer realm="x"`.
+    let is_challenge =
+        value.ends_with(b"=") && matches!(bytes.get(from + length), Some(b'"' | b'\\' | b'\'' | b'*'));
     // "bearer certificates" and "basic Authentication" are words of people.
     let like_a_word = value
         .iter()
         .skip(1)
         .all(|byte| byte.is_ascii_lowercase() || *byte == b'.');
-    (from > end && length >= 8 && !like_a_word).then_some(Cut {
+    (from > end && length >= 8 && !like_a_word && !is_challenge).then_some(Cut {
         from,
         to: from + length,
     })

@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import math
+import re
 import sys
 import time
 from collections.abc import Mapping
@@ -17,6 +18,11 @@ from floe_telemetry.operation import exception_info
 from floe_telemetry.redaction import Redactor, redacted
 
 _SECONDS: Final = "%Y-%m-%dT%H:%M:%S"
+# What ends a line, moves the cursor or turns the direction of text: it could make a line look like another record.
+_DECEPTIVE: Final = re.compile(
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
+)
+_INDENT: Final = "\n    "
 
 
 class ConsoleHandler(logging.StreamHandler[Any]):
@@ -81,8 +87,12 @@ class TextFormatter(logging.Formatter):
         told = {"": message, **{name: any_value(value) for name, value in extra.items()}, **_fields(record)}
         clean = redacted(told, self._redactor.secrets([[told]]))
         text = clean.pop("") if isinstance(clean, dict) else message
-        fields = "".join(f" {name}={_value(value)}" for name, value in clean.items())
-        values = {**vars(record), "floe_text": f"{text}{fields}"}
+        fields = "".join(f" {_visible(str(name))}={_visible(_value(value))}" for name, value in clean.items())
+        names = {
+            "name": _visible(self._clean(text_of(record.name))),
+            "levelname": _visible(text_of(record.levelname)),
+        }
+        values = {**vars(record), **names, "floe_text": f"{_lines(str(text))}{fields}"}
         return self._fmt % values if self._fmt else text
 
     def format(self, record: logging.LogRecord) -> str:
@@ -90,7 +100,7 @@ class TextFormatter(logging.Formatter):
         record.asctime = self.formatTime(record, self.datefmt)
         line = self.formatMessage(record)
         for text in filter(None, (_traceback(record), text_of(record.stack_info or ""))):
-            line += f"\n{self._clean(text)}"
+            line += _INDENT + _lines(self._clean(text))
         return line
 
     def _clean(self, text: str) -> str:
@@ -118,7 +128,23 @@ def _value(value: object) -> str:
 
 
 def _json(value: object) -> str:
-    return json.dumps(_plain(value), ensure_ascii=False)
+    # The marks that JSON leaves as they are stand within its texts only.
+    return _DECEPTIVE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(_plain(value), ensure_ascii=False))
+
+
+def _lines(text: str) -> str:
+    """A text of several lines, of which only the first begins where a record does."""
+    return _INDENT.join(_visible(line) for line in text.replace("\r\n", "\n").split("\n"))
+
+
+def _visible(text: str) -> str:
+    return _DECEPTIVE.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    number = ord(found[0])
+    known = {"\n": "\\n", "\r": "\\r"}
+    return known.get(found[0]) or (f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}")
 
 
 def _plain(value: object) -> object:
