@@ -263,6 +263,8 @@ pub(super) enum Name {
     Pair,
     /// SQL's `IDENTIFIED BY`.
     Identified,
+    /// A manifest's: always a secret.
+    Given,
     /// No secret.
     Other,
     /// The rest of a header.
@@ -302,7 +304,7 @@ impl Names {
             .as_ref()
             .is_some_and(|further| first_of(further, word).is_some())
         {
-            return Some(Name::Secret);
+            return Some(Name::Given);
         }
         let part = telling_part(word)?;
         let found = whole(part)

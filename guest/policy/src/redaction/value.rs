@@ -289,7 +289,8 @@ fn pair(name: Name, bytes: &[u8], start: usize, end: usize, quote: Quote<'_>, af
     let closed = cut.to + Quote::at(bytes, cut.to).map_or(0, Quote::len);
     let ends = bytes.get(closed + count(bytes, closed, is_blank));
     let is_column = |word: &[u8]| word.iter().all(|byte| byte.is_ascii_lowercase() || *byte == b'_');
-    let are_columns = is_column(bytes.get(start..end)?) && is_column(bytes.get(cut.from..cut.to)?);
+    let are_columns = name != Name::Header
+        && is_column(bytes.get(start..end)?) && is_column(bytes.get(cut.from..cut.to)?);
     (matches!(ends, Some(b')' | b']')) && !are_columns).then_some(cut)
 }
 
