@@ -36,7 +36,7 @@ pub(super) fn credentials_of_url(bytes: &[u8], at: usize, at_signs: &mut AtSigns
     let Some(from) = slashes(bytes, at + 1) else {
         return Found::default();
     };
-    let end = from + count(bytes, from, is_authority);
+    let end = authority_end(bytes, from, from > at + 3);
     let authority = bytes.get(from..end).unwrap_or_default();
     // A query may hold an address of mail, a password any mark.
     let query = authority.iter().position(|byte| matches!(byte, b'?' | b'#'));
@@ -86,6 +86,20 @@ fn slashes(bytes: &[u8], at: usize) -> Option<usize> {
     let slash = |at| Mark::at(bytes, at).filter(|mark| mark.byte == b'/');
     let second = at + slash(at)?.len;
     Some(second + slash(second)?.len)
+}
+
+/// Where an authority ends; one behind escaped slashes also at the next one.
+fn authority_end(bytes: &[u8], from: usize, is_escaped: bool) -> usize {
+    let mut end = from;
+    loop {
+        end += count(bytes, end, |byte| {
+            is_authority(byte) && !(is_escaped && byte == b'\\')
+        });
+        if bytes.get(end) != Some(&b'\\') || Mark::at(bytes, end).is_some_and(|mark| mark.byte == b'/') {
+            return end;
+        }
+        end += count(bytes, end, |byte| byte == b'\\');
+    }
 }
 
 /// Whether a user's password begins in an authority: what stands behind its `:` is no port.

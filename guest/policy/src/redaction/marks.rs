@@ -205,10 +205,17 @@ impl<'a> Quote<'a> {
     /// Where what starts here is closed, or where the line ends.
     pub(super) fn close(self, bytes: &[u8], from: usize) -> usize {
         if let Some(written) = self.written {
-            let line = count(bytes, from, |byte| !matches!(byte, b'\r' | b'\n'));
-            let rest = bytes.get(from..from + line).unwrap_or_default();
-            let length = rest.windows(written.len()).position(|here| here == written);
-            return from + length.unwrap_or(line);
+            let first = written.first();
+            let mut at = from;
+            loop {
+                at += count(bytes, at, |byte| {
+                    Some(&byte) != first && !matches!(byte, b'\r' | b'\n')
+                });
+                if is_line_end(bytes, at) || bytes.get(at..).is_some_and(|rest| rest.starts_with(written)) {
+                    return at;
+                }
+                at += 1;
+            }
         }
         let mut at = from;
         while let Some(byte) = bytes.get(at) {

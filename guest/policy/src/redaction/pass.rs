@@ -157,7 +157,7 @@ impl Redactor {
         };
         let value = named.and_then(|named| value::of(named, bytes, start, end));
         let has_none = value.is_none_or(|cut| cut.to == cut.from);
-        let mut is_of_command = false;
+        let (mut is_of_command, mut skips) = (false, false);
         let further = || {
             let of_address = looks
                 .like_address
@@ -170,6 +170,7 @@ impl Redactor {
                     .or_else(|| Token::within(bytes, start, end, is_whole, &self.prefixes))
                     .or_else(|| tokens::of_azure(bytes, end))
             });
+            skips = of_address.flatten().is_some_and(|cut| cut.from > end + 1);
             is_of_command = of_command.is_some_and(|cut| cut.is_some());
             of_address
                 .flatten()
@@ -183,8 +184,8 @@ impl Redactor {
             } else {
                 0
             },
-            // What is before it tells what it is.
-            is_partial: is_of_command || named == Some(Name::Identified),
+            // What is before it tells what it is, or was not read.
+            is_partial: is_of_command || skips || named == Some(Name::Identified),
             ..Found::default()
         }
     }

@@ -249,7 +249,7 @@ const fn starts(is_whole: bool) -> Starts {
     }
     const fn is_word(prefix: &[u8]) -> bool {
         let mut at = 0;
-        while at < prefix.len() {
+        while at < prefix.len() && !matches!(prefix[at], b':' | b'/') {
             if matches!(prefix[at], b'_' | b'-' | b'.') {
                 return false;
             }
@@ -319,6 +319,9 @@ fn json_web(byte: u8) -> bool {
 const LOOKED_AT: usize = 4 * 1024;
 
 impl Token {
+    /// So many bytes after its prefix tell whether it is a token: a word may hold many prefixes.
+    const NEAR: usize = 64;
+
     /// The first token in the word `start..end`: at its start, or after what is no letter and no digit.
     pub(super) fn within(
         bytes: &[u8],
@@ -372,19 +375,18 @@ impl Token {
         if !rest.starts_with(prefix) {
             return None;
         }
-        let length = count(rest, self.prefix.len(), self.is);
+        let near = rest.get(..rest.len().min(prefix.len() + Self::NEAR))?;
+        let length = count(near, prefix.len(), self.is);
         // `sk-learn-and-further-words` are words of people.
         let is_mixed = || {
-            let token = rest
-                .get(self.prefix.len()..self.prefix.len() + length)
-                .unwrap_or_default();
+            let token = near.get(prefix.len()..prefix.len() + length).unwrap_or_default();
             token
                 .iter()
                 .any(|byte| !byte.is_ascii_lowercase() && *byte != b'-' && *byte != b'_')
         };
-        (length >= self.least && is_mixed()).then_some(Cut {
-            from: self.prefix.len() + self.keeps,
-            to: self.prefix.len() + length,
+        (length >= self.least && is_mixed()).then(|| Cut {
+            from: prefix.len() + self.keeps,
+            to: prefix.len() + count(rest, prefix.len(), self.is),
         })
     }
 }
@@ -431,23 +433,22 @@ pub(super) fn webhook(word: &[u8], bytes: &[u8], end: usize) -> Option<Cut> {
         b"webhookb2",
         b"formatted_webhook",
     ];
-    const LONGEST: usize = 512;
+    const NEAR: usize = 128;
     const LEAST: usize = 16;
     if !KINDS.contains(&word) {
         return None;
     }
-    let near = bytes.get(..bytes.len().min(end + LONGEST))?;
-    let length = count(near, end, |byte| in_path(byte) && byte != b'=');
+    let of_path = |byte| in_path(byte) && byte != b'=';
+    let near = bytes.get(..bytes.len().min(end + NEAR))?;
+    let length = count(near, end, of_path);
     let path = near.get(end..end + length)?;
     let mut from = end;
     for part in path.split(|byte| *byte == b'/') {
         let letters = part.iter().filter(|byte| byte.is_ascii_alphabetic()).count();
         let digits = part.iter().filter(|byte| byte.is_ascii_digit()).count();
         if part.len() >= LEAST && letters > 0 && digits > 1 {
-            return Some(Cut {
-                from,
-                to: end + length,
-            });
+            let to = from + count(bytes, from, of_path);
+            return Some(Cut { from, to });
         }
         from += part.len() + 1;
     }

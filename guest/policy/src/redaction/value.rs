@@ -289,8 +289,8 @@ fn pair(name: Name, bytes: &[u8], start: usize, end: usize, quote: Quote<'_>, af
     let closed = cut.to + Quote::at(bytes, cut.to).map_or(0, Quote::len);
     let ends = bytes.get(closed + count(bytes, closed, is_blank));
     let is_column = |word: &[u8]| word.iter().all(|byte| byte.is_ascii_lowercase() || *byte == b'_');
-    let are_columns = name != Name::Header
-        && is_column(bytes.get(start..end)?) && is_column(bytes.get(cut.from..cut.to)?);
+    let are_columns =
+        name != Name::Header && is_column(bytes.get(start..end)?) && is_column(bytes.get(cut.from..cut.to)?);
     (matches!(ends, Some(b')' | b']')) && !are_columns).then_some(cut)
 }
 
@@ -526,7 +526,14 @@ fn document(bytes: &[u8], at: usize) -> Option<Cut> {
     let word = bytes
         .get(at + mark..at + mark + length)
         .filter(|word| !word.is_empty())?;
-    let from = at + mark + length + 1;
+    let head = at + mark + length;
+    let blanks = count(bytes, head, |byte| matches!(byte, b' ' | b'\t' | b'\r'));
+    let from = match (bytes.get(head + blanks)?, bytes.get(head + blanks + 1)) {
+        (b'\n', _) => head + blanks + 1,
+        // As it was written with an escape.
+        (b'\\', Some(b'n' | b'r')) => head + blanks + 2,
+        _ => return None,
+    };
     let rest = bytes.get(from..)?;
     let mut to = from;
     for line in rest.split(|byte| *byte == b'\n') {
@@ -623,6 +630,11 @@ fn bare(value: &Value<'_>, at: usize) -> Option<Cut> {
         is_spaced,
         ..
     } = *value;
+    // What its beginning tells is not read to its end, where a further name may stand.
+    let is_directory = matches!(own, b"PWD" | b"OLDPWD") && bytes.get(at) == Some(&b'/');
+    if is_directory || starts_with(bytes, at, b"%(") {
+        return None;
+    }
     let is_line = name == Name::Header && !is_spaced;
     let to = match writing {
         Writing::Plain if is_line => header_end(bytes, at),
@@ -640,8 +652,6 @@ fn bare(value: &Value<'_>, at: usize) -> Option<Cut> {
         return None;
     }
     match name {
-        // A directory, not ODBC's password.
-        Name::Password if matches!(own, b"PWD" | b"OLDPWD") && text.starts_with(b"/") => None,
         Name::Header if is_spaced && innocent::is_innocent(Name::Identifier, own, text) => None,
         Name::Header if text.iter().all(u8::is_ascii_lowercase) => None,
         Name::Header => Some(Cut {
