@@ -15,9 +15,7 @@ from floe_telemetry.policy import Policy
 from floe_telemetry.redaction import Redactor
 
 CASES = json.loads((Path(__file__).parents[3] / "tests/console/lines.json").read_text())
-DECEPTIVE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
-)
+DECEPTIVE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 STARTS = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} WARNING  ")
 
 

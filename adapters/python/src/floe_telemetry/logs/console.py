@@ -18,10 +18,9 @@ from floe_telemetry.operation import exception_info
 from floe_telemetry.redaction import Redactor, redacted
 
 _SECONDS: Final = "%Y-%m-%dT%H:%M:%S"
-# What ends a line, moves the cursor or turns the direction of text: it could make a line look like another record.
-_DECEPTIVE: Final = re.compile(
-    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
-)
+# What ends a line, moves the cursor or turns the direction of text: it could make a line look like another
+# record.
+_DECEPTIVE: Final = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _INDENT: Final = "\n    "
 
 
@@ -129,7 +128,9 @@ def _value(value: object) -> str:
 
 def _json(value: object) -> str:
     # The marks that JSON leaves as they are stand within its texts only.
-    return _DECEPTIVE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(_plain(value), ensure_ascii=False))
+    return _DECEPTIVE.sub(
+        lambda found: f"\\u{ord(found[0]):04x}", json.dumps(_plain(value), ensure_ascii=False)
+    )
 
 
 def _lines(text: str) -> str:
