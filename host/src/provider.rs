@@ -324,6 +324,9 @@ fn propagator(policy: &Policy) -> FloePropagator {
             let (propagator, unknown) = FloePropagator::named(policy.clone(), &names);
             if !unknown.is_empty() {
                 warning::first("FLOE-H005", "OTEL_PROPAGATORS", || {
+                    // A secret may hold commas.
+                    let names = policy.without_secrets(names.clone());
+                    let (_, unknown) = FloePropagator::named(policy.clone(), &names);
                     policy.without_secrets(format!(
                         "warning[FLOE-H005]: OTEL_PROPAGATORS names {}, which this process does not know\n  help: name floe, tracecontext, baggage or none",
                         unknown.join(", ")

@@ -2,8 +2,8 @@
 
 use super::{count, work};
 
-/// Most backslashes before a quote or an escape: JSON in JSON in JSON.
-const ESCAPES: usize = 8;
+/// Most backslashes before a quote or an escape: JSON in JSON in JSON in JSON.
+const ESCAPES: usize = 16;
 /// Most times that a percent sign is encoded again.
 const DEPTH: usize = 4;
 
@@ -180,17 +180,18 @@ impl<'a> Quote<'a> {
 
     /// The same quote three times, as Python and TOML write texts of several lines, if it is closed.
     pub(super) fn threefold(self, bytes: &'a [u8], at: usize) -> Option<(Self, usize)> {
+        let one = bytes.get(at..at + self.len())?;
         let written = bytes
-            .get(at..at + 3)
-            .filter(|three| three.iter().all(|byte| *byte == self.mark))?;
+            .get(at..at + 3 * one.len())
+            .filter(|three| three.chunks(one.len()).all(|quote| quote == one))?;
         let threefold = Self {
             written: Some(written),
             ..self
         };
-        let rest = bytes.get(at + 3..)?;
-        let length = rest.windows(3).position(|three| three == written);
+        let rest = bytes.get(at + written.len()..)?;
+        let length = rest.windows(written.len()).position(|three| three == written);
         work(length.unwrap_or(rest.len()));
-        Some((threefold, at + 3 + length?))
+        Some((threefold, at + written.len() + length?))
     }
 
     pub(super) fn len(self) -> usize {

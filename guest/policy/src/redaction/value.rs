@@ -53,7 +53,7 @@ pub(super) fn may_follow(bytes: &[u8], word: Word, next: u8) -> bool {
     let Word { start, end, is_whole } = word;
     match next {
         b'=' | b':' | b'"' | b'\'' | b'\\' | b'>' | b'`' | b'%' => true,
-        b'(' => matches!(bytes.get(end + 1), Some(b'\'' | b'"')),
+        b'(' => matches!(bytes.get(end + 1), Some(b'\'' | b'"' | b'\\')),
         b'&' => matches!(bytes.get(end + 1), Some(b'#' | b'q' | b'a' | b'g' | b'e' | b'c')),
         b' ' | b'\t' => {
             let at = end + count(bytes, end, is_blank);
@@ -133,7 +133,7 @@ pub(super) fn of(name: Name, bytes: &[u8], start: usize, end: usize) -> Option<C
             (has_attributes && bytes.get(close) == Some(&b'>') && bytes.get(close - 1) != Some(&b'/'))
                 .then(|| element(bytes, close + 1))
         }
-        (b'(', Some(b'\'' | b'"')) if is_word(bytes, start, end, b"password") && blanks == 0 => {
+        (b'(', Some(b'\'' | b'"' | b'\\')) if is_word(bytes, start, end, b"password") && blanks == 0 => {
             quoted(name, bytes, after)
         }
         _ if blanks == 0 || quote.is_some() => None,
