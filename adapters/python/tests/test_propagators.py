@@ -166,3 +166,12 @@ def test_a_sampler_of_the_environment(name: str, argument: str, state: str, mani
     }
     assert found == {state, ""} if state == "ot=th:c" else found == {state}
     telemetry.shutdown(0.2)
+
+
+def test_a_secret_with_commas_is_not_shown(caplog: pytest.LogCaptureFixture) -> None:
+    _once._seen.clear()
+    configured(None, {"OTEL_PROPAGATORS": 'tracecontext, password="hunter2,hunter3", lftp -u ann,hunter4'})
+    assert "FLOE-H005" in caplog.text
+    assert "***" in caplog.text
+    assert "hunter" not in caplog.text
+    assert "names password=" in caplog.text  # what it knows is not listed

@@ -64,13 +64,23 @@ class NoPropagator(TextMapPropagator):
 
 def configured(policy: Policy | None, environ: Mapping[str, str]) -> TextMapPropagator:
     """The propagator of a process. Not set, or set to nothing, the variable means floe's."""
-    names = dict.fromkeys(name.strip().lower() for name in environ.get(VARIABLE, "").split(","))
-    names.pop("", None)
+    text = environ.get(VARIABLE, "")
+    names = _names(text)
     if not names:
         return FloePropagator(policy)
     if "none" in names:
         return NoPropagator()
-    others = _others([name for name in names if name not in _OURS])
+    others, unknown = _others([name for name in names if name not in _OURS])
+    if unknown:
+        known = names.keys() - unknown
+        # A secret may hold commas: the text is redacted before it is split.
+        listed = ", ".join(name for name in _names(_without_secrets(policy, text)) if name not in known)
+        warn_once(
+            f"propagators {listed}",
+            f"warning[FLOE-H005]: {VARIABLE} names %s, which this process does not know\n"
+            "  help: name floe, tracecontext, baggage, none, or install it",
+            listed,
+        )
     # In the order of the list: of what several read, the last has its way.
     propagators: list[TextMapPropagator] = []
     for is_ours, neighbours in itertools.groupby(names, _OURS.__contains__):
@@ -84,32 +94,44 @@ def configured(policy: Policy | None, environ: Mapping[str, str]) -> TextMapProp
     return propagators[0] if propagators else NoPropagator()
 
 
-def _others(names: list[str]) -> dict[str, TextMapPropagator]:
-    """Those of other packages, as OpenTelemetry finds them. What cannot be had is left out and said."""
+def _names(text: str) -> dict[str, None]:
+    """The names of a list, in its order."""
+    names = dict.fromkeys(name.strip().lower() for name in text.split(","))
+    names.pop("", None)
+    return names
+
+
+def _without_secrets(policy: Policy | None, text: str) -> str:
+    """The text, redacted; a mask where no policy can say."""
+    try:
+        from floe_telemetry.policy import Policy
+
+        [clean] = (policy or Policy.load()).redact([text])
+    except Exception:
+        return "***"
+    return clean
+
+
+def _others(names: list[str]) -> tuple[dict[str, TextMapPropagator], set[str]]:
+    """Those of other packages, as OpenTelemetry finds them, and the names of which there is none. One that
+    fails is left out with a warning.
+    """
+    propagators: dict[str, TextMapPropagator] = {}
+    unknown: set[str] = set()
     if not names:
-        return {}
+        return propagators, unknown
     from importlib.metadata import entry_points
 
-    propagators: dict[str, TextMapPropagator] = {}
-    unknown: list[str] = []
     for name in names:
         found = next(iter(entry_points(group="opentelemetry_propagator", name=name)), None)
         if found is None:
-            unknown.append(name)
+            unknown.add(name)
             continue
         try:
             propagators[name] = found.load()()
         except Exception as error:
             warn_once(f"propagator {name}", f"the propagator `%s` of {VARIABLE} is left out: %r", name, error)
-    if unknown:
-        listed = ", ".join(unknown)
-        warn_once(
-            f"propagators {listed}",
-            f"warning[FLOE-H005]: {VARIABLE} names %s, which this process does not know\n"
-            "  help: name floe, tracecontext, baggage, none, or install it",
-            listed,
-        )
-    return propagators
+    return propagators, unknown
 
 
 def install(propagator: TextMapPropagator) -> None:
