@@ -55,17 +55,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         })
         .unwrap_or_else(|error| {
             let telemetry = TelemetryProvider::disabled();
-            let consequence = "floe-telemetry: the command runs without telemetry";
-            crate::complain(&telemetry, format_args!("{error}\n{consequence}"));
+            crate::complain(&telemetry, error);
+            crate::remark("floe-telemetry: the command runs without telemetry");
             telemetry
         });
     guarded(|| crate::log(&telemetry));
     let (program, rest) = arguments.command.split_first().ok_or("no command")?;
     if !has_room() {
-        crate::complain(
-            &telemetry,
-            "floe-telemetry: this process may open too few files; the command runs in its place",
-        );
+        crate::remark("floe-telemetry: this process may open too few files; the command runs in its place");
         let error = instead(program, rest);
         crate::complain(&telemetry, not_started(program, &error));
         return Ok(not_started_code(&error));

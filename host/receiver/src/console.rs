@@ -1,7 +1,7 @@
 //! Telemetry of one process as text, each trace at its end: what a host prints in development, with no receiver at hand.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use opentelemetry::TraceId;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
@@ -11,7 +11,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use crate::logs::render_logs;
 use crate::metrics::Metrics;
 use crate::metrics_table::render_metrics;
-use crate::model::{LogEntry, Origin, SpanRecord, Trace, span_id, trace_id};
+use crate::model::{LogEntry, SpanRecord, Trace};
 use crate::text::Style;
 use crate::tree::render_trace;
 
@@ -56,23 +56,13 @@ impl Console {
     pub fn spans(&self, request: &ExportTraceServiceRequest) -> String {
         let (mut due, mut ended) = (Vec::new(), Vec::new());
         let mut held = self.lock();
-        for resource in &request.resource_spans {
-            let origin = Arc::new(Origin::new(resource.resource.as_ref()));
-            for span in resource.scope_spans.iter().flat_map(|scope| &scope.spans) {
-                let (Some(trace), Some(id)) = (trace_id(&span.trace_id), span_id(&span.span_id)) else {
-                    continue;
-                };
-                if span.parent_span_id.is_empty() || span.flags & PARENT_IS_REMOTE != 0 {
-                    ended.push(trace);
-                }
-                let record = SpanRecord {
-                    span: span.clone(),
-                    origin: Arc::clone(&origin),
-                };
-                due.extend(held.hold(trace, |trace| {
-                    trace.spans.insert(id, Arc::new(record));
-                }));
+        for (trace, id, record) in SpanRecord::all(request) {
+            if record.span.parent_span_id.is_empty() || record.span.flags & PARENT_IS_REMOTE != 0 {
+                ended.push(trace);
             }
+            due.extend(held.hold(trace, |trace| {
+                trace.spans.insert(id, record);
+            }));
         }
         due.extend(ended.into_iter().filter_map(|id| held.take(id)));
         drop(held);
@@ -83,17 +73,10 @@ impl Console {
     pub fn logs(&self, request: &ExportLogsServiceRequest) -> String {
         let (mut due, mut loose) = (Vec::new(), Vec::new());
         let mut held = self.lock();
-        for resource in &request.resource_logs {
-            let origin = Arc::new(Origin::new(resource.resource.as_ref()));
-            for record in resource.scope_logs.iter().flat_map(|scope| &scope.log_records) {
-                let entry = Arc::new(LogEntry {
-                    record: record.clone(),
-                    origin: Arc::clone(&origin),
-                });
-                match trace_id(&record.trace_id) {
-                    Some(trace) => due.extend(held.hold(trace, |trace| trace.logs.push(entry))),
-                    None => loose.push(entry),
-                }
+        for (trace, entry) in LogEntry::all(request) {
+            match trace {
+                Some(trace) => due.extend(held.hold(trace, |trace| trace.logs.push(entry))),
+                None => loose.push(entry),
             }
         }
         drop(held);

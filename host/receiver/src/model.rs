@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use opentelemetry::{SpanId, TraceId};
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::resource::v1::Resource;
@@ -67,6 +69,23 @@ pub struct SpanRecord {
 }
 
 impl SpanRecord {
+    /// The spans of a request whose ids are valid, each with its ids.
+    pub(crate) fn all(
+        request: &ExportTraceServiceRequest,
+    ) -> impl Iterator<Item = (TraceId, SpanId, Arc<Self>)> {
+        request.resource_spans.iter().flat_map(|resource| {
+            let origin = Arc::new(Origin::new(resource.resource.as_ref()));
+            let spans = resource.scope_spans.iter().flat_map(|scope| &scope.spans);
+            spans.filter_map(move |span| {
+                let ids = trace_id(&span.trace_id).zip(span_id(&span.span_id));
+                ids.map(|(trace, id)| {
+                    let (span, origin) = (span.clone(), Arc::clone(&origin));
+                    (trace, id, Arc::new(Self { span, origin }))
+                })
+            })
+        })
+    }
+
     pub(crate) fn id(&self) -> SpanId {
         span_id(&self.span.span_id).unwrap_or(SpanId::INVALID)
     }
@@ -100,6 +119,20 @@ pub struct LogEntry {
 }
 
 impl LogEntry {
+    /// The log records of a request, each with its trace if it belongs to one.
+    pub(crate) fn all(
+        request: &ExportLogsServiceRequest,
+    ) -> impl Iterator<Item = (Option<TraceId>, Arc<Self>)> {
+        request.resource_logs.iter().flat_map(|resource| {
+            let origin = Arc::new(Origin::new(resource.resource.as_ref()));
+            let records = resource.scope_logs.iter().flat_map(|scope| &scope.log_records);
+            records.map(move |record| {
+                let (record, origin) = (record.clone(), Arc::clone(&origin));
+                (trace_id(&record.trace_id), Arc::new(Self { record, origin }))
+            })
+        })
+    }
+
     /// When it happened, or was first seen.
     pub(crate) fn time(&self) -> u64 {
         match self.record.time_unix_nano {

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::batch::{Batch, Sink};
 use crate::metrics::Metrics;
-use crate::model::{LogEntry, Origin, SpanRecord, Trace, span_id, trace_id};
+use crate::model::{LogEntry, SpanRecord, Trace};
 
 /// How much a store holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -212,33 +212,16 @@ impl Held {
     }
 
     fn add_spans(&mut self, request: &ExportTraceServiceRequest, limits: &Limits) {
-        for resource in &request.resource_spans {
-            let origin = Arc::new(Origin::new(resource.resource.as_ref()));
-            for span in resource.scope_spans.iter().flat_map(|scope| &scope.spans) {
-                let (Some(trace), Some(id)) = (trace_id(&span.trace_id), span_id(&span.span_id)) else {
-                    continue;
-                };
-                let record = SpanRecord {
-                    span: span.clone(),
-                    origin: Arc::clone(&origin),
-                };
-                self.add(trace, Part::Span(id, Arc::new(record)), limits);
-            }
+        for (trace, id, record) in SpanRecord::all(request) {
+            self.add(trace, Part::Span(id, record), limits);
         }
     }
 
     fn add_logs(&mut self, request: &ExportLogsServiceRequest, limits: &Limits) {
-        for resource in &request.resource_logs {
-            let origin = Arc::new(Origin::new(resource.resource.as_ref()));
-            for record in resource.scope_logs.iter().flat_map(|scope| &scope.log_records) {
-                let entry = Arc::new(LogEntry {
-                    record: record.clone(),
-                    origin: Arc::clone(&origin),
-                });
-                match trace_id(&record.trace_id) {
-                    Some(trace) => self.add(trace, Part::Log(entry), limits),
-                    None => self.add_loose(entry, limits),
-                }
+        for (trace, entry) in LogEntry::all(request) {
+            match trace {
+                Some(trace) => self.add(trace, Part::Log(entry), limits),
+                None => self.add_loose(entry, limits),
             }
         }
     }

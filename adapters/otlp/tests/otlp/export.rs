@@ -43,6 +43,14 @@ impl Redactor for Unredacted {
     fn redact(&self, _: &mut dyn Texts) {}
 }
 
+fn exporter(collector: &Collector) -> (Exporter<Traces>, Arc<Outcomes>) {
+    let outcomes = Arc::new(Outcomes::default());
+    let observer = Arc::clone(&outcomes) as _;
+    let runtime = Runtime::start().unwrap();
+    let exporter = Exporter::new(collector, &runtime, observer, Arc::new(Unredacted)).unwrap();
+    (exporter, outcomes)
+}
+
 /// Exports so many spans one by one and answers what became of each.
 pub(crate) fn export(collector: &Collector, spans: usize) -> Vec<Result<Accepted, Failure>> {
     export_with(collector, spans, |_| {})
@@ -54,14 +62,7 @@ pub(crate) fn export_with(
     spans: usize,
     before: impl Fn(usize),
 ) -> Vec<Result<Accepted, Failure>> {
-    let outcomes = Arc::new(Outcomes::default());
-    let exporter: Exporter<Traces> = Exporter::new(
-        collector,
-        &Runtime::start().unwrap(),
-        Arc::clone(&outcomes) as _,
-        Arc::new(Unredacted),
-    )
-    .unwrap();
+    let (exporter, outcomes) = exporter(collector);
     let provider = SdkTracerProvider::builder()
         .with_simple_exporter(exporter)
         .build();
@@ -81,14 +82,7 @@ pub(crate) fn export_with(
 
 /// Exports spans with attributes of so many bytes at once, and answers what became of how many.
 pub(crate) fn export_batch(collector: &Collector, sizes: &[usize]) -> Vec<(u64, Result<Accepted, Failure>)> {
-    let outcomes = Arc::new(Outcomes::default());
-    let exporter: Exporter<Traces> = Exporter::new(
-        collector,
-        &Runtime::start().unwrap(),
-        Arc::clone(&outcomes) as _,
-        Arc::new(Unredacted),
-    )
-    .unwrap();
+    let (exporter, outcomes) = exporter(collector);
     let batch = BatchConfigBuilder::default()
         .with_max_queue_size(sizes.len())
         .with_max_export_batch_size(sizes.len())
