@@ -13,9 +13,12 @@ from typing import Final
 
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, attach, set_value
 
-from floe_telemetry._once import warn_once
+from floe_telemetry._guard import Guard
 
 Job = Callable[[], object]
+
+_guard: Final = Guard("telemetry could not be exported")
+"""Whatever goes wrong in a job, its thread goes on."""
 
 
 class Worker:
@@ -69,7 +72,8 @@ class Worker:
         """Has a job done, and answers with what is set then."""
         done = threading.Event()
         if self._ended or not self.start():
-            guarded(job)
+            with _guard:
+                job()
             done.set()
         else:
             self._jobs.put((job, done))
@@ -82,22 +86,17 @@ class Worker:
 
     def _run(self, jobs: SimpleQueue[tuple[Job | None, threading.Event]]) -> None:
         attach(set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))  # exports are not traced
-        guarded(self._first)
+        with _guard:
+            self._first()
         while True:
             try:
                 job, done = jobs.get(timeout=self._seconds)
             except Empty:
-                guarded(self.job)
+                with _guard:
+                    self.job()
                 continue
             if job is None:
                 return
-            guarded(job)
+            with _guard:
+                job()
             done.set()
-
-
-def guarded(job: Job) -> None:
-    """Does a job. Whatever goes wrong in it, its thread goes on."""
-    try:
-        job()
-    except Exception as error:
-        warn_once(f"export {type(error)}", "telemetry could not be exported: %r", error)
